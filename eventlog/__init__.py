@@ -1,0 +1,1 @@
+"""The durable log: one port (`port.py`), two adapters (`embedded`, `kafka`), one contract suite."""
