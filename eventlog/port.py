@@ -99,7 +99,14 @@ class EventLog(Protocol):
         ...
 
     async def read(
-        self, topic: str, partition: int, start: int, *, max_records: int = 1000, max_bytes: int = 4 << 20, wait_s: float = 0.0
+        self,
+        topic: str,
+        partition: int,
+        start: int,
+        *,
+        max_records: int = 1000,
+        max_bytes: int = 4 << 20,
+        wait_s: float = 0.0,
     ) -> list[Record]:
         """Records from offset `start` on, in order, at least one if there is one; waits up to `wait_s` for the first.
 
