@@ -82,7 +82,7 @@ T = TypeVar("T")
 class Envelope(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
     """The CloudEvents envelope."""
 
-    specversion: str = "1.0"
+    specversion: str
     id: str = ""
     source: str = ""
     type: str = ""
@@ -132,6 +132,7 @@ def encode(
     """The payload in its envelope, as JSON bytes."""
     return _encoder.encode(
         Envelope(
+            specversion="1.0",
             id=id,
             source=source,
             type=str(kind or kind_of(payload)),
