@@ -1,0 +1,136 @@
+"""Fixtures over the real parts, and the rule for a part that is missing.
+
+A test that needs a part says so by using its fixture, or by the marker `part("kafka")` when it starts the part itself
+(through `tests.parts`). If the machine lacks the part, the test is skipped with the reason; if `HAZWATCH_REQUIRE`
+(such as `mosquitto,kafka`) names the part, any skip of that test is a failure. `-m "not part"` leaves out whatever
+needs a part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.parts import PARTS, PartMissing
+from tests.parts.kafka import Kafka
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.postgres import Postgres
+
+pytest_plugins = ("pytester",)
+
+_PART_OF_FIXTURE = {
+    "mosquitto": "mosquitto",
+    "kafka": "kafka",
+    "kafka_alone": "kafka",
+    "postgres": "postgres",
+    "postgres_alone": "postgres",
+    "database": "postgres",
+}
+
+
+@contextmanager
+def or_skip() -> Iterator[None]:
+    """A missing part skips the test that asked for it."""
+    try:
+        yield
+    except PartMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    """A broker of this test alone, which it may stop, kill or pause."""
+    with or_skip():
+        server = Mosquitto()
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """The broker that all tests share: make topics of your own (`await kafka.create_topic()`), and never stop it."""
+    with or_skip():
+        server = Kafka()
+    with server:
+        yield server
+
+
+@pytest.fixture
+def kafka_alone() -> Iterator[Kafka]:
+    """A broker of this test alone (3 s to start), which it may stop, kill or pause."""
+    with or_skip():
+        server = Kafka()
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The server that all tests share: use `database`, or databases of your own, and never stop it."""
+    with or_skip():
+        server = Postgres()
+    with server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The connection string of a new, empty database of this test, on the shared server."""
+    with postgres.fresh_database() as name:
+        yield postgres.dsn(name)
+
+
+@pytest.fixture
+def postgres_alone() -> Iterator[Postgres]:
+    """A server of this test alone (0.5 s to start), which it may stop, kill or pause."""
+    with or_skip():
+        server = Postgres()
+    with server:
+        yield server
+
+
+def required_parts() -> set[str]:
+    """The parts that `HAZWATCH_REQUIRE` names. Raises UsageError for one that does not exist."""
+    named = {part.strip() for part in os.environ.get("HAZWATCH_REQUIRE", "").split(",")} - {""}
+    if unknown := named - set(PARTS):
+        raise pytest.UsageError(f"HAZWATCH_REQUIRE names {sorted(unknown)}; the parts are {', '.join(PARTS)}")
+    return named
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    required_parts()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the parts that its fixtures stand for, before `-m` selects."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for part in sorted({_PART_OF_FIXTURE[name] for name in fixtures if name in _PART_OF_FIXTURE}):
+            item.add_marker(pytest.mark.part(part))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip of a test that needs a required part is a failure."""
+    report = yield
+    parts = {name for mark in item.iter_markers("part") for name in mark.args}
+    missing = sorted(parts & required_parts())
+    if report.skipped and missing and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"HAZWATCH_REQUIRE names {', '.join(missing)}, so this may not be skipped: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself whole cannot say which part it lacks, so while any part is required it fails."""
+    report = yield
+    if report.skipped and required_parts():
+        report.outcome = "failed"
+        report.longrepr = f"skipped as a whole while HAZWATCH_REQUIRE is set: {report.longrepr}"
+    return report
