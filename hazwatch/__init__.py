@@ -1,0 +1,1 @@
+"""The composition: command line, configuration, wiring, supervision, clocks, metrics. Nothing imports it."""
