@@ -1,0 +1,72 @@
+"""The data directory: what lies where, and the lock that keeps two programs out of one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DataDirBusy(RuntimeError):
+    """Another hazwatch runs in this data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Paths under one data directory; made on first use, readable by its owner only."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _sub(self, name: str) -> Path:
+        path = self.root / name
+        path.mkdir(exist_ok=True, mode=0o700)
+        return path
+
+    @property
+    def log(self) -> Path:
+        return self._sub("log")
+
+    @property
+    def snapshots(self) -> Path:
+        return self._sub("snapshots")
+
+    @property
+    def database(self) -> Path:
+        return self._sub("database")
+
+    @property
+    def broker(self) -> Path:
+        return self._sub("broker")
+
+    @property
+    def console(self) -> Path:
+        return self._sub("console")
+
+    @property
+    def database_url(self) -> Path:
+        """Where the historian leaves the address of the embedded database for the console."""
+        return self.root / "database.url"
+
+    @property
+    def numba_cache(self) -> Path:
+        return self._sub("compiled")
+
+    def lock(self) -> int:
+        """Take the lock; it goes with the process. Raises `DataDirBusy` naming the holder."""
+        handle = os.open(self.root / "hazwatch.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(handle)
+            raise DataDirBusy(
+                f"{self.root} is in use by the hazwatch with process number {holder}; "
+                "stop it first, or give another --data directory"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        return handle
