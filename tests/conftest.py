@@ -9,15 +9,18 @@ needs a part.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
+from playwright.async_api import Browser
 
 from tests.parts import PARTS, PartMissing
+from tests.parts.chromium import chromium
 from tests.parts.kafka import Kafka
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.postgres import Postgres
+from tests.parts.webhook_sink import WebhookSink
 
 pytest_plugins = ("pytester",)
 
@@ -28,6 +31,7 @@ _PART_OF_FIXTURE = {
     "postgres": "postgres",
     "postgres_alone": "postgres",
     "database": "postgres",
+    "browser": "chromium",
 }
 
 
@@ -92,6 +96,21 @@ def postgres_alone() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium; open pages with `await browser.new_page()`, a second console in a second context."""
+    with or_skip():
+        async with chromium() as running:
+            yield running
+
+
+@pytest.fixture
+async def webhook_sink() -> AsyncIterator[WebhookSink]:
+    """A running receiver of webhooks that answers 200 until told otherwise."""
+    async with WebhookSink() as sink:
+        yield sink
+
+
 def required_parts() -> set[str]:
     """The parts that `HAZWATCH_REQUIRE` names. Raises UsageError for one that does not exist."""
     named = {part.strip() for part in os.environ.get("HAZWATCH_REQUIRE", "").split(",")} - {""}
@@ -100,8 +119,11 @@ def required_parts() -> set[str]:
     return named
 
 
+_REQUIRED = pytest.StashKey[set[str]]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    required_parts()
+    config.stash[_REQUIRED] = required_parts()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -117,8 +139,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip of a test that needs a required part is a failure."""
     report = yield
-    parts = {name for mark in item.iter_markers("part") for name in mark.args}
-    missing = sorted(parts & required_parts())
+    parts: set[str] = {name for mark in item.iter_markers("part") for name in mark.args}
+    missing = sorted(parts & item.config.stash[_REQUIRED])
     if report.skipped and missing and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
@@ -127,10 +149,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """A module that skips itself whole cannot say which part it lacks, so while any part is required it fails."""
     report = yield
-    if report.skipped and required_parts():
+    if report.skipped and collector.config.stash[_REQUIRED]:
         report.outcome = "failed"
         report.longrepr = f"skipped as a whole while HAZWATCH_REQUIRE is set: {report.longrepr}"
     return report

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from playwright.async_api import Browser
 
 from tests.parts.kafka import Kafka
 from tests.parts.mosquitto import Mosquitto
@@ -115,6 +117,14 @@ def test_each_database_is_fresh(database: str, postgres: Postgres) -> None:
         assert conn.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'mine'").fetchone() == (0,)
 
 
+async def test_two_consoles_of_one_browser_share_nothing(browser: Browser) -> None:
+    pages = [await (await browser.new_context()).new_page() for _ in range(2)]
+    for number, page in enumerate(pages):
+        await page.set_content(f"<p>{number}</p><script>document.title = 'ran ' + {number}</script>")
+    assert [await page.inner_text("p") for page in pages] == ["0", "1"]
+    assert [await page.title() for page in pages] == ["ran 0", "ran 1"]
+
+
 @pytest.mark.parametrize(
     "part",
     [
@@ -131,26 +141,59 @@ def test_nothing_is_left_behind(part: type[Server]) -> None:
     assert_gone(server, pids)
 
 
-_ORPHAN = """
+_SERVERS = """
 import sys
-from tests.parts.mosquitto import Mosquitto
-broker = Mosquitto().start()
-print(broker.pid, broker.home, flush=True)
+from tests.parts.{module} import {part}
+server = {part}().start()
+print(server.pid, flush=True)
 sys.stdin.read()
 """
 
+_BROWSER = """
+import asyncio, os, sys
+from tests.parts.chromium import chromium
+from tests.parts.server import descendants
 
-@pytest.mark.part("mosquitto")
-def test_a_killed_run_takes_its_servers_along() -> None:
+async def main():
+    async with chromium():
+        print(*descendants(os.getpid()), flush=True)
+        sys.stdin.read()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """A temporary directory that other users may enter, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(_SERVERS.format(module="mosquitto", part="Mosquitto"), marks=pytest.mark.part("mosquitto")),
+        pytest.param(_SERVERS.format(module="kafka", part="Kafka"), marks=pytest.mark.part("kafka")),
+        pytest.param(_SERVERS.format(module="postgres", part="Postgres"), marks=pytest.mark.part("postgres")),
+        pytest.param(_BROWSER, marks=pytest.mark.part("chromium")),
+    ],
+    ids=["mosquitto", "kafka", "postgres", "chromium"],
+)
+def test_a_killed_run_takes_its_parts_along(program: str, open_dir: Path) -> None:
     run = subprocess.Popen(
-        [sys.executable, "-c", _ORPHAN],
+        [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
+        env=os.environ | {"TMPDIR": str(open_dir)},
     )
     assert run.stdout is not None
-    pid = int(run.stdout.readline().split()[0])
-    run.send_signal(signal.SIGKILL)
+    pids = [int(pid) for pid in run.stdout.readline().split()]
+    assert pids
+    assert all(alive(pid) for pid in pids)
+    run.kill()
     run.communicate()
-    wait_until(lambda: not alive(pid), "the broker of a killed run is gone", within_s=10)
+    wait_until(lambda: not any(alive(pid) for pid in pids), "the parts of a killed run are gone", within_s=20)
