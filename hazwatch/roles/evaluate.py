@@ -1,0 +1,161 @@
+"""The evaluator: drives the rules fold over partitions of `readings` and appends what it says to `events`.
+
+Hop 5: fold, append, wait for the append, carry on. A snapshot is written only after the appends before it are
+acknowledged, so a crash repeats changes (the book collapses them by their cause) and loses none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from eventlog.port import EventLog, NewRecord, PositionBeyond, PositionGone, Record
+from hazwatch.clock import SystemClock
+from hazwatch.folding import CHUNK_BYTES, CHUNK_RECORDS, SNAPSHOT_S, TICK_S, append_tick
+from hazwatch.registry import EMPTY, RegistryView
+from hazwatch.snapshots import SnapshotFolder
+from rules.engine import Fold
+from rules.rulebook import Rulebook, compile_rules
+from schemas.changes import ConditionChange, ConditionChanges
+from schemas.partitioning import partition_of
+from schemas.records import Activate, Kind, encode
+from schemas.records import decode as decode_record
+from schemas.time import SECOND
+
+log = logging.getLogger(__name__)
+CHANGES_PER_RECORD = 200
+BEAT_S = 5.0
+
+
+class EvaluateMeter(Protocol):
+    """Where the evaluator counts."""
+
+    def folded(self, partition: int, records: int, readings: int, append_ns: int) -> None:
+        """A chunk is done; `append_ns` is the append time of its last record."""
+
+    def changed(self, changes: Sequence[ConditionChange]) -> None:
+        """Changes were appended to `events`."""
+
+
+class Evaluator:
+    """Folds one partition."""
+
+    def __init__(
+        self,
+        source: EventLog,
+        registry: RegistryView,
+        snapshots: SnapshotFolder,
+        partition: int,
+        *,
+        name: str,
+        clock: SystemClock,
+        failpoint: Callable[[str], None],
+        meter: EvaluateMeter,
+    ) -> None:
+        self._log = source
+        self._registry = registry
+        self._snapshots = snapshots
+        self._partition = partition
+        self._name = f"{name}/{partition}"
+        self._clock = clock
+        self._failpoint = failpoint
+        self._meter = meter
+        self._partitions = 1
+        self._events_partitions = 1
+        self._beat_due = 0
+
+    async def run(self) -> None:
+        """Fold for ever. Ends only by an error or cancellation."""
+        self._partitions = await self._log.partitions("readings")
+        self._events_partitions = await self._log.partitions("events")
+        fold = await self._start()
+        snapshot_due = self._clock.monotonic_ns() + round(SNAPSHOT_S * SECOND)
+        snapshot_offset = fold.next_offset
+        while True:
+            await self._beat()
+            records = await self._log.read(
+                "readings",
+                self._partition,
+                fold.next_offset,
+                max_records=CHUNK_RECORDS,
+                max_bytes=CHUNK_BYTES,
+                wait_s=TICK_S,
+            )
+            if not records:
+                await append_tick(self._log, "readings", self._partition, self._name)
+                continue
+            await self._step(fold, records)
+            if self._clock.monotonic_ns() >= snapshot_due and fold.next_offset > snapshot_offset:
+                self._snapshots.write(fold.next_offset, fold.snapshot())
+                snapshot_offset = fold.next_offset
+                snapshot_due = self._clock.monotonic_ns() + round(SNAPSHOT_S * SECOND)
+
+    async def _start(self) -> Fold:
+        """The fold where the newest good snapshot stands, else at the start of the log."""
+        incarnation = await self._log.incarnation()
+        bounds = await self._log.bounds("readings", self._partition)
+        for data in self._snapshots.contents():
+            try:
+                header = Fold.header(data)
+                if header.incarnation != incarnation:
+                    raise ValueError(f"it belongs to incarnation {header.incarnation}, the log is {incarnation}")
+                last = await self._log.read("readings", self._partition, header.next_offset - 1, max_records=1)
+                if not last or header.last_checksum != Fold.checksum(last[0].value):
+                    raise ValueError("its last record is not the one that the log holds")
+                return Fold.restore(data, await self._rulebook(header.revision))
+            except (ValueError, PositionGone, PositionBeyond) as error:
+                log.warning("readings/%d: a snapshot is passed over: %s", self._partition, error)
+        fold = Fold(await self._rulebook(0), self._partition, incarnation)
+        fold.start_at(bounds.start)
+        return fold
+
+    async def _rulebook(self, number: int) -> Rulebook:
+        revision = EMPTY if number == 0 else await self._registry.revision(number)
+        return compile_rules(revision, self._partition, self._partitions)
+
+    async def _step(self, fold: Fold, records: Sequence[Record]) -> None:
+        changes: list[ConditionChange] = []
+        readings = 0
+        for record in records:
+            if record.kind == Kind.ACTIVATE:
+                activate = decode_record(record.kind, record.value)
+                assert isinstance(activate, Activate)
+                rulebook = await self._rulebook(activate.revision)
+                changes += fold.activate(record.offset, record.append_ns, rulebook)
+            else:
+                changes += fold.apply(record.offset, record.append_ns, record.kind, record.value)
+                readings += record.kind == Kind.READINGS
+        self._failpoint("mid-fold")
+        if changes:
+            await self._publish(changes)
+            self._meter.changed(changes)
+            self._failpoint("after-events")
+        self._meter.folded(self._partition, len(records), fold.rows_folded, records[-1].append_ns)
+        await asyncio.sleep(0)
+
+    async def _publish(self, changes: Sequence[ConditionChange]) -> None:
+        by_park: dict[str, list[ConditionChange]] = defaultdict(list)
+        for change in changes:
+            by_park[change.place.park].append(change)
+        for park, said in by_park.items():
+            records = [
+                NewRecord(
+                    park.encode(),
+                    Kind.CHANGES,
+                    encode(ConditionChanges(changes=tuple(said[i : i + CHANGES_PER_RECORD])), source=self._name),
+                )
+                for i in range(0, len(said), CHANGES_PER_RECORD)
+            ]
+            await self._log.append("events", partition_of(park, self._events_partitions), records)
+
+    async def _beat(self) -> None:
+        """Every 5 s a tick in `events`, which is how the alarm role sees that this partition is evaluated."""
+        now = self._clock.monotonic_ns()
+        if now < self._beat_due:
+            return
+        self._beat_due = now + round(BEAT_S * SECOND)
+        for partition in range(self._events_partitions):
+            await append_tick(self._log, "events", partition, self._name)

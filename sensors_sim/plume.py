@@ -1,0 +1,31 @@
+"""How much of a leak a detector sees: a Gaussian plume downwind and turbulent diffusion close by. Pure.
+
+Plume: chi = Q / (pi u sigma_y sigma_z) exp(-y^2 / 2 sigma_y^2) for a source and a receptor near the ground (reflection
+included), sigma by Briggs (1973), rural, class D: sigma_y = 0.08 x (1 + 0.0001 x)^-1/2 and
+sigma_z = 0.06 x (1 + 0.0015 x)^-1/2.
+Near field: chi = Q / (4 pi K r) with K = 1 m2/s, so that a detector beside the leak sees it whatever the wind does.
+This moves a simulation; it is no consequence model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+DIFFUSIVITY_M2S = 1.0
+NEAR_M = 40.0
+
+
+def concentration(rate_gs: float, dx_m: Floats, dy_m: Floats, wind_ms: float, wind_from_deg: float) -> Floats:
+    """g/m3 at offsets (east, north) in m from the source; shapes (n,) -> (n,)."""
+    towards = np.radians(wind_from_deg + 180.0)
+    along = dx_m * np.sin(towards) + dy_m * np.cos(towards)
+    across = dx_m * np.cos(towards) - dy_m * np.sin(towards)
+    x = np.maximum(along, 1.0)
+    sigma_y = np.maximum(0.08 * x / np.sqrt(1 + 0.0001 * x), 0.5)
+    sigma_z = np.maximum(0.06 * x / np.sqrt(1 + 0.0015 * x), 0.5)
+    plume = rate_gs / (np.pi * max(wind_ms, 0.5) * sigma_y * sigma_z) * np.exp(-0.5 * (across / sigma_y) ** 2)
+    distance = np.maximum(np.hypot(dx_m, dy_m), 1.0)
+    near = rate_gs / (4 * np.pi * DIFFUSIVITY_M2S * distance) * np.exp(-distance / NEAR_M)
+    return np.where(along > 0, np.maximum(plume, near), near)
