@@ -1,10 +1,10 @@
-"""Deadlines and size checks that all adapters share."""
+"""Deadlines and checks that all adapters share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventlog.port import NewRecord, RecordTooLarge, TopicSpec
+from eventlog.port import Bounds, NewRecord, PositionBeyond, PositionGone, RecordTooLarge, TopicSpec
 
 APPEND_DEADLINE_S = 10.0
 CLOSE_DEADLINE_S = 4.0
@@ -31,3 +31,14 @@ def check_records(spec: TopicSpec, records: Sequence[NewRecord]) -> None:
                 f"topic {spec.name}: record {index + 1} of {len(records)} has {size} bytes, at most "
                 f"{spec.max_record_bytes} are accepted; nothing was written"
             )
+
+
+def check_position(topic: str, partition: int, start: int, bounds: Bounds) -> None:
+    """Raises `PositionGone` or `PositionBeyond` when `start` cannot be read."""
+    if start < bounds.start:
+        raise PositionGone(topic, partition, start, bounds)
+    if start > bounds.end:
+        raise PositionBeyond(
+            f"{topic}/{partition}: offset {start} lies past the log's end {bounds.end}; "
+            "the log was recreated or restored from an older backup: start from its records, not from the old position"
+        )

@@ -10,6 +10,9 @@ from pathlib import Path
 from eventlog.embedded.log import EmbeddedLog
 from eventlog.embedded.remote import RemoteLog
 from eventlog.embedded.server import EmbeddedServer
+from eventlog.kafka.connection import KafkaConnection
+from eventlog.kafka.log import KafkaLog
+from eventlog.kafka.topics import verify_topics
 from eventlog.limits import APPEND_DEADLINE_S
 from eventlog.port import LogUnavailable, TopicSpec
 
@@ -60,6 +63,19 @@ async def open_embedded_client(
             if asyncio.get_running_loop().time() >= until:
                 raise
             await asyncio.sleep(0.05)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+@asynccontextmanager
+async def open_kafka(
+    connection: KafkaConnection, specs: Sequence[TopicSpec], *, append_deadline_s: float = APPEND_DEADLINE_S
+) -> AsyncIterator[KafkaLog]:
+    """The log on Kafka. Raises `TopicMissing` naming all that is wrong with the topics (`create_topics` makes them)."""
+    await verify_topics(specs, connection)
+    log = KafkaLog(connection, specs, append_deadline_s)
     try:
         yield log
     finally:

@@ -10,8 +10,8 @@ from pathlib import Path
 from eventlog.embedded.directory import WriterLock, check, load, register, sync_directory, topic_path
 from eventlog.embedded.lane import Lane
 from eventlog.embedded.reading import ReadPool
-from eventlog.embedded.store import TopicWriter, check_position
-from eventlog.limits import APPEND_DEADLINE_S, CLOSE_DEADLINE_S, check_records
+from eventlog.embedded.store import TopicWriter
+from eventlog.limits import APPEND_DEADLINE_S, CLOSE_DEADLINE_S, check_position, check_records
 from eventlog.port import Bounds, LogUnavailable, NewRecord, Position, Record, TopicMissing, TopicSpec
 
 RING_BYTES = 16 << 20

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from eventlog.embedded.cleaning import AgeClock, Cleaner, Compaction, Retention
 from eventlog.embedded.packing import Chunk, pack, stored_size, unpack
-from eventlog.port import Bounds, LogError, LogUnavailable, NewRecord, PositionBeyond, PositionGone, Record, TopicSpec
+from eventlog.limits import check_position
+from eventlog.port import Bounds, LogError, LogUnavailable, NewRecord, Record, TopicSpec
 
 APPLICATION_ID = 0x487A4C67  # "HzLg"
 FORMAT = 1
@@ -110,17 +111,6 @@ class TopicReader:
                     if records >= max_records or size >= max_bytes:
                         break
         return list(_bounded(self._topic, chunks, start, stop, max_records, max_bytes))
-
-
-def check_position(topic: str, partition: int, start: int, bounds: Bounds) -> None:
-    """Raises `PositionGone` or `PositionBeyond` when `start` cannot be read."""
-    if start < bounds.start:
-        raise PositionGone(topic, partition, start, bounds)
-    if start > bounds.end:
-        raise PositionBeyond(
-            f"{topic}/{partition}: offset {start} lies past the log's end {bounds.end}; "
-            "the log was recreated or restored from an older backup: start from its records, not from the old position"
-        )
 
 
 def _chunks_from(con: sqlite3.Connection, partition: int, start: int, stop: int) -> Generator[Chunk]:

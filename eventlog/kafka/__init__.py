@@ -1,0 +1,1 @@
+"""The event log on Kafka 4.x, through aiokafka."""
