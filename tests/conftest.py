@@ -1,6 +1,6 @@
 """Fixtures over the real parts, and the rule for a part that is missing.
 
-A test that needs a part says so by using its fixture, or by the marker `part("kafka")` when it starts the part itself
+A test says which part it needs by using its fixture, or by the marker `part("kafka")` when it starts the part itself
 (through `tests.parts`). If the machine lacks the part, the test is skipped with the reason; if `HAZWATCH_REQUIRE`
 (such as `mosquitto,kafka`) names the part, any skip of that test is a failure. `-m "not part"` leaves out whatever
 needs a part.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
 
 import pytest
 from playwright.async_api import Browser
@@ -20,6 +19,8 @@ from tests.parts.chromium import chromium
 from tests.parts.kafka import Kafka
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.postgres import Postgres
+from tests.parts.timescale import Timescale, fresh_schema
+from tests.parts.timescale import timescale as a_timescale
 from tests.parts.webhook_sink import WebhookSink
 
 pytest_plugins = ("pytester",)
@@ -31,52 +32,37 @@ _PART_OF_FIXTURE = {
     "postgres": "postgres",
     "postgres_alone": "postgres",
     "database": "postgres",
+    "timescale": "timescaledb",
+    "timescale_database": "timescaledb",
     "browser": "chromium",
 }
-
-
-@contextmanager
-def or_skip() -> Iterator[None]:
-    """A missing part skips the test that asked for it."""
-    try:
-        yield
-    except PartMissing as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture
 def mosquitto() -> Iterator[Mosquitto]:
     """A broker of this test alone, which it may stop, kill or pause."""
-    with or_skip():
-        server = Mosquitto()
-    with server:
+    with Mosquitto() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
     """The broker that all tests share: make topics of your own (`await kafka.create_topic()`), and never stop it."""
-    with or_skip():
-        server = Kafka()
-    with server:
+    with Kafka() as server:
         yield server
 
 
 @pytest.fixture
 def kafka_alone() -> Iterator[Kafka]:
     """A broker of this test alone (3 s to start), which it may stop, kill or pause."""
-    with or_skip():
-        server = Kafka()
-    with server:
+    with Kafka() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """The server that all tests share: use `database`, or databases of your own, and never stop it."""
-    with or_skip():
-        server = Postgres()
-    with server:
+    with Postgres() as server:
         yield server
 
 
@@ -90,18 +76,29 @@ def database(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture
 def postgres_alone() -> Iterator[Postgres]:
     """A server of this test alone (0.5 s to start), which it may stop, kill or pause."""
-    with or_skip():
-        server = Postgres()
-    with server:
+    with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def timescale() -> Iterator[Timescale]:
+    """The TimescaleDB that all tests share: use `timescale_database`, or schemas of your own (`fresh_schema`)."""
+    with a_timescale() as server:
+        yield server
+
+
+@pytest.fixture
+def timescale_database(timescale: Timescale) -> Iterator[str]:
+    """The connection string of a new, empty schema of this test, first on the search path, on the shared server."""
+    with fresh_schema(timescale) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A headless Chromium; open pages with `await browser.new_page()`, a second console in a second context."""
-    with or_skip():
-        async with chromium() as running:
-            yield running
+    async with chromium() as running:
+        yield running
 
 
 @pytest.fixture
@@ -135,12 +132,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.part(part))
 
 
+def _missing_part(item: pytest.Item) -> Generator[None, object, object]:
+    """Whatever runs into a missing part is skipped, or fails when the part is required."""
+    try:
+        return (yield)
+    except PartMissing as missing:
+        if missing.part in item.config.stash[_REQUIRED]:
+            pytest.fail(f"HAZWATCH_REQUIRE names {missing.part}, but {missing}", pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _missing_part(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _missing_part(item))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip of a test that needs a required part is a failure."""
     report = yield
     parts: set[str] = {name for mark in item.iter_markers("part") for name in mark.args}
-    missing = sorted(parts & item.config.stash[_REQUIRED])
+    required = item.config.stash[_REQUIRED]
+    missing = sorted(parts & required)
     if report.skipped and missing and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"

@@ -11,4 +11,8 @@ PARTS = ("mosquitto", "kafka", "postgres", "timescaledb", "chromium")
 
 
 class PartMissing(Exception):
-    """This machine lacks a real part; the message says which, and what would install it."""
+    """This machine lacks the real part `part`; the message says what would install it."""
+
+    def __init__(self, part: str, cure: str) -> None:
+        super().__init__(f"{part} is missing: {cure}")
+        self.part = part

