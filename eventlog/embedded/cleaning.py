@@ -102,14 +102,15 @@ class Retention:
 
 
 class Compaction:
-    """Keeps the newest record of every key; an older one stays for `lag_ns`, so that readers close behind see it.
+    """Keeps the newest record of every key; an older one stays for `COMPACTION_LAG_NS`, so that readers close behind
+    see it.
 
-    Memory: one entry per key, and one per superseded record of the last `lag_ns`.
+    Memory: one entry per key, and one per superseded record of that last while.
     """
 
-    def __init__(self, con: sqlite3.Connection, offset_bits: int, lag_ns: int = COMPACTION_LAG_NS) -> None:
+    def __init__(self, con: sqlite3.Connection, offset_bits: int) -> None:
         self._bits = offset_bits
-        self._lag_ns = lag_ns
+        self._lag_ns = COMPACTION_LAG_NS
         self._newest: dict[tuple[int, bytes], int] = {}
         self._superseded: deque[tuple[int, int]] = deque()
         for row_id, key in con.execute("SELECT id, key FROM chunk ORDER BY id"):

@@ -94,18 +94,18 @@ class Lane:
     def begin_close(self) -> None:
         """No append is taken from now on; what is queued will still be written."""
         if self._closed is None:
-            self._closed = LogUnavailable("the log is closed")
             self._jobs.put(None)
-        for tail in self.tails:
-            tail.close()
-        self._release_room()
+            self._end(LogUnavailable("the log is closed"))
 
     def join(self, timeout_s: float) -> bool:
         """Waits for the thread (blocking); False when it still runs, which only a disk that hangs can cause."""
         self._thread.join(max(0.0, timeout_s))
         return not self._thread.is_alive()
 
-    def _release_room(self) -> None:
+    def _end(self, error: LogError) -> None:
+        self._closed = error
+        for tail in self.tails:
+            tail.close(error)
         for turn in self._room:
             if not turn.done():
                 turn.set_result(None)
@@ -142,11 +142,9 @@ class Lane:
             tail.start = bound.start
 
     def _died(self, error: BaseException) -> None:
-        self._closed = LogError(f"the writer of topic {self.spec.name} died: {error!r}")
-        self._closed.__cause__ = error
-        for tail in self.tails:
-            tail.close()
-        self._release_room()
+        death = LogError(f"the writer of topic {self.spec.name} died: {error!r}")
+        death.__cause__ = error
+        self._end(death)
         self._on_failure(error)
 
     # Below, in the thread.

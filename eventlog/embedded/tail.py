@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from eventlog.port import Bounds, LogUnavailable, Record
+from eventlog.port import Bounds, LogError, Record
 
 
 class PartitionTail:
@@ -18,6 +18,7 @@ class PartitionTail:
         self._records: list[Record] = []
         self._bytes = 0
         self._waiters: set[asyncio.Future[None]] = set()
+        self._ended: LogError | None = None
 
     def extend(self, records: Sequence[Record]) -> None:
         """Takes the records of a commit and wakes the readers. A jump in the offsets empties the memory first."""
@@ -53,7 +54,12 @@ class PartitionTail:
         return found
 
     async def wait_beyond(self, offset: int, wait_s: float) -> bool:
-        """Waits until the end lies beyond `offset`; False when `wait_s` has passed without."""
+        """Waits until the end lies beyond `offset`; False when `wait_s` has passed without.
+
+        Raises what `close` was given.
+        """
+        if self._ended is not None:
+            raise self._ended
         if self.end > offset:
             return True
         if wait_s <= 0:
@@ -75,11 +81,12 @@ class PartitionTail:
                 waiter.set_result(None)
         self._waiters.clear()
 
-    def close(self) -> None:
-        """Readers that wait get `LogUnavailable`."""
+    def close(self, error: LogError) -> None:
+        """Readers that wait, and all later ones, get `error`."""
+        self._ended = error
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_exception(LogUnavailable("the log was closed while waiting for a record"))
+                waiter.set_exception(error)
         self._waiters.clear()
 
 
