@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Make this checkout ready: setup.sh run | check | test. What was made before with the same inputs is left alone, so a
+# second run takes a moment and touches no network.
+#   run    Mosquitto, the Python environment, the page
+#   check  the Python environment with the developers' tools
+#   test   all of that, and the parts that the tests run against
+. "$(dirname "$0")/lib.sh"
+
+profile=${1:?run, check or test}
+
+setup() {
+  [ "$profile" = check ] || timed "system packages" scripts/system_packages.sh "$profile"
+  timed "Python packages" scripts/python_env.sh "$profile"
+  [ "$profile" = check ] || timed "the page" scripts/page.sh
+  if [ "$profile" = test ]; then
+    timed "Kafka" scripts/kafka_jars.sh >/dev/null || say "Tests that need Kafka will be skipped."
+    timed "TimescaleDB" scripts/timescale_packages.sh || say "Tests that need TimescaleDB will be skipped."
+  fi
+}
+
+mkdir -p .cache
+exec 9>.cache/setup.lock
+flock -n 9 || { say "another set-up of this checkout is under way; waiting for it"; flock 9; }
+start=$SECONDS
+setup
+if [ ${#took[@]} -gt 0 ]; then
+  list=$(printf '%s, ' "${took[@]}")
+  say "set-up took $((SECONDS - start)) s (downloads and installation: ${list%, })"
+fi
