@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 log = logging.getLogger(__name__)
 KEPT = 3
-T = TypeVar("T")
 
 
 class SnapshotFolder:
@@ -31,15 +29,10 @@ class SnapshotFolder:
         for old in self._files()[KEPT:]:
             old.unlink(missing_ok=True)
 
-    def newest(self, restore: Callable[[bytes], T]) -> T | None:
-        """The newest snapshot that `restore` accepts; refusals (ValueError) are logged with their reason."""
+    def contents(self) -> Iterator[bytes]:
+        """What is kept, newest first; whoever restores decides whether it is good."""
         for file in self._files():
             try:
-                return restore(file.read_bytes())
-            except (ValueError, OSError) as error:
-                log.warning("snapshot %s is passed over: %s", file.name, error)
-        return None
-
-    def clear(self) -> None:
-        for file in self._files():
-            file.unlink()
+                yield file.read_bytes()
+            except OSError as error:
+                log.warning("snapshot %s cannot be read: %s", file, error)

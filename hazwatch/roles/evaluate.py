@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Protocol
 
-from eventlog.port import EventLog, NewRecord, PositionBeyond, PositionGone, Record
+from eventlog.port import EventLog, LogUnavailable, NewRecord, PositionBeyond, PositionGone, Record
 from hazwatch.clock import SystemClock
-from hazwatch.folding import CHUNK_BYTES, CHUNK_RECORDS, SNAPSHOT_S, TICK_S, append_tick
-from hazwatch.registry import EMPTY, RegistryView
+from hazwatch.context import Context
+from hazwatch.folding import SNAPSHOT_S, append_all, append_tick, persist, read_chunk
+from hazwatch.registry import EMPTY, RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
-from rules.engine import Fold
-from rules.rulebook import Rulebook, compile_rules
+from rules.engine import ActivationNeeded, Fold, warm_up
+from rules.rulebook import Rulebook, RuleProblems, compile_rules
 from schemas.changes import ConditionChange, ConditionChanges
 from schemas.partitioning import partition_of
-from schemas.records import Activate, Kind, encode
-from schemas.records import decode as decode_record
+from schemas.records import Kind, encode
 from schemas.time import SECOND
 
 log = logging.getLogger(__name__)
@@ -76,16 +78,11 @@ class Evaluator:
         snapshot_offset = fold.next_offset
         while True:
             await self._beat()
-            records = await self._log.read(
-                "readings",
-                self._partition,
-                fold.next_offset,
-                max_records=CHUNK_RECORDS,
-                max_bytes=CHUNK_BYTES,
-                wait_s=TICK_S,
+            records = await persist(
+                self._name, partial(read_chunk, self._log, "readings", self._partition, fold.next_offset)
             )
             if not records:
-                await append_tick(self._log, "readings", self._partition, self._name)
+                await persist(self._name, partial(append_tick, self._log, "readings", self._partition, self._name))
                 continue
             await self._step(fold, records)
             if self._clock.monotonic_ns() >= snapshot_due and fold.next_offset > snapshot_offset:
@@ -118,23 +115,31 @@ class Evaluator:
 
     async def _step(self, fold: Fold, records: Sequence[Record]) -> None:
         changes: list[ConditionChange] = []
-        readings = 0
+        rows = fold.rows_folded
         for record in records:
-            if record.kind == Kind.ACTIVATE:
-                activate = decode_record(record.kind, record.value)
-                assert isinstance(activate, Activate)
-                rulebook = await self._rulebook(activate.revision)
-                changes += fold.activate(record.offset, record.append_ns, rulebook)
-            else:
+            try:
                 changes += fold.apply(record.offset, record.append_ns, record.kind, record.value)
-                readings += record.kind == Kind.READINGS
+            except ActivationNeeded as needed:
+                changes += await self._activate(fold, record, needed.revision)
         self._failpoint("mid-fold")
         if changes:
             await self._publish(changes)
             self._meter.changed(changes)
             self._failpoint("after-events")
-        self._meter.folded(self._partition, len(records), fold.rows_folded, records[-1].append_ns)
+        self._meter.folded(self._partition, len(records), fold.rows_folded - rows, records[-1].append_ns)
         await asyncio.sleep(0)
+
+    async def _activate(self, fold: Fold, record: Record, number: int) -> list[ConditionChange]:
+        """Read the revision before going on, for as long as it takes; the lag says so (LAWS R1)."""
+        while True:
+            try:
+                rulebook = await self._rulebook(number)
+                return fold.activate(record.offset, record.append_ns, rulebook, record.value)
+            except RuleProblems as error:
+                log.error("revision %d cannot be followed, the old rules stay: %s", number, error)
+                return fold.skip(record.offset, record.append_ns, str(error))
+            except (RevisionMissing, LogUnavailable) as error:
+                log.error("readings/%d waits for revision %d: %s", self._partition, number, error)
 
     async def _publish(self, changes: Sequence[ConditionChange]) -> None:
         by_park: dict[str, list[ConditionChange]] = defaultdict(list)
@@ -149,7 +154,8 @@ class Evaluator:
                 )
                 for i in range(0, len(said), CHANGES_PER_RECORD)
             ]
-            await self._log.append("events", partition_of(park, self._events_partitions), records)
+            partition = partition_of(park, self._events_partitions)
+            await persist(self._name, partial(append_all, self._log, "events", partition, records))
 
     async def _beat(self) -> None:
         """Every 5 s a tick in `events`, which is how the alarm role sees that this partition is evaluated."""
@@ -158,4 +164,45 @@ class Evaluator:
             return
         self._beat_due = now + round(BEAT_S * SECOND)
         for partition in range(self._events_partitions):
-            await append_tick(self._log, "events", partition, self._name)
+            await persist(self._name, partial(append_tick, self._log, "events", partition, self._name))
+
+
+class EvaluateMetrics:
+    """`EvaluateMeter` over the process's metrics."""
+
+    def __init__(self, context: Context) -> None:
+        self._metrics = context.metrics
+        self._clock = context.clock
+
+    def folded(self, partition: int, records: int, readings: int, append_ns: int) -> None:
+        label = str(partition)
+        self._metrics.count("hazwatch_folded_records_total", records, fold="rules", partition=label)
+        self._metrics.count("hazwatch_folded_readings_total", readings, partition=label)
+        age = max(0, self._clock.now_ns() - append_ns) / SECOND
+        self._metrics.gauge("hazwatch_oldest_unprocessed_seconds", age, stage="evaluate", partition=label)
+
+    def changed(self, changes: Sequence[ConditionChange]) -> None:
+        for change in changes:
+            self._metrics.count(
+                "hazwatch_condition_changes_total", basis=str(change.basis), **{"class": str(change.alarm_class)}
+            )
+
+
+async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutine[Any, Any, None]]:
+    """An evaluator per partition, compiled before anything is read so that no alarm waits for a compiler."""
+    warm_up()
+    meter = EvaluateMetrics(context)
+    folder = context.data.snapshots / "evaluate" / context.name
+    return {
+        f"evaluate/{partition}": Evaluator(
+            context.log,
+            context.registry,
+            SnapshotFolder(folder / str(partition)),
+            partition,
+            name=context.name,
+            clock=context.clock,
+            failpoint=context.failpoint,
+            meter=meter,
+        ).run()
+        for partition in range(await context.log.partitions("readings"))
+    }

@@ -1,0 +1,72 @@
+"""What every role is given: its configuration, its log, the revisions, clocks, metrics and the hooks of the tests."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from eventlog.kafka.connection import KafkaConnection
+from eventlog.open import open_embedded_client, open_embedded_writer, open_kafka
+from eventlog.port import EventLog
+from hazwatch.clock import SystemClock
+from hazwatch.config import Config
+from hazwatch.datadir import DataDir
+from hazwatch.metrics import Metrics
+from hazwatch.registry import RegistryView
+
+log = logging.getLogger(__name__)
+ALARM_PATH = "alarm-path"
+
+
+@dataclass(slots=True)
+class Context:
+    """One role process. `name` is unique among the processes of a system and stands in its faults and ticks."""
+
+    role: str
+    name: str
+    rank: int
+    config: Config
+    data: DataDir
+    log: EventLog
+    registry: RegistryView
+    clock: SystemClock
+    metrics: Metrics
+    failpoint: Callable[[str], None]
+
+
+def kafka_connection(config: Config) -> KafkaConnection:
+    """Where Kafka is, by the `[log]` table. Raises OSError when the password file cannot be read."""
+    table = config.log
+    return KafkaConnection(
+        bootstrap=table.bootstrap,
+        tls=table.tls,
+        ca_file=table.tls_ca_file or None,
+        cert_file=table.tls_cert_file or None,
+        key_file=table.tls_key_file or None,
+        username=table.username or None,
+        password=table.password(),
+        sasl_mechanism=table.sasl_mechanism,
+    )
+
+
+@asynccontextmanager
+async def open_log(config: Config, data: DataDir, *, writer: bool) -> AsyncIterator[EventLog]:
+    """The log that the configuration names; `writer` for the one process that writes an embedded log."""
+    if config.log.kind == "kafka":
+        async with open_kafka(kafka_connection(config), config.log.topics()) as opened:
+            yield opened
+    elif writer:
+        async with open_embedded_writer(data.log, config.log.topics(), on_failure=_end_process) as opened:
+            yield opened
+    else:
+        async with open_embedded_client(data.log) as opened:
+            yield opened
+
+
+def _end_process(error: BaseException) -> None:
+    """The log's writer died: nothing that this process does is true any more."""
+    log.critical("the log's writer died: %s; the process ends", error)
+    os._exit(70)
