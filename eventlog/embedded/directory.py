@@ -27,6 +27,7 @@ META_NAME = "meta.db"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _COLUMNS = "name, partitions, compacted, retention_ms, retention_bytes, max_record_bytes"
 _SCHEMA = f"""
+BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 CREATE TABLE IF NOT EXISTS incarnation (number INTEGER NOT NULL);
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS topic (
     name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, compacted INTEGER NOT NULL,
     retention_ms INTEGER NOT NULL, retention_bytes INTEGER NOT NULL, max_record_bytes INTEGER NOT NULL
 );
+COMMIT;
 """
 
 
@@ -86,22 +88,28 @@ def topic_path(directory: Path, topic: str) -> Path:
 
 
 def check(directory: Path, specs: Sequence[TopicSpec]) -> None:
-    """Raises `TopicMissing` naming all ways in which `specs` do not fit what is in the directory."""
-    with _meta(directory, mode="rwc") as con:
-        con.executescript(_SCHEMA)
-        known = {spec.name: spec for spec in _topics(con)}
+    """Raises `TopicMissing` naming all ways in which `specs` do not fit what is in the directory. Writes nothing."""
+    known: dict[str, TopicSpec] = {}
+    if (directory / META_NAME).exists():
+        with _meta(directory, mode="ro") as con:
+            if con.execute("SELECT 1 FROM sqlite_master WHERE name = 'topic'").fetchone():
+                known = {spec.name: spec for spec in _topics(con)}
     problems = [problem for spec in specs for problem in _problems(directory, spec, known.get(spec.name))]
     if problems:
         raise TopicMissing(f"{directory}: " + "; ".join(problems))
 
 
 def register(directory: Path, specs: Sequence[TopicSpec], first_incarnation: int) -> None:
-    """Records the topics, whose files exist by now, and the first incarnation of a new log."""
-    with _meta(directory, mode="rw") as con:
+    """Records the topics, whose files exist by now, and the first incarnation of a new log.
+
+    Writes only what is not there yet, so that a log opens on a full disk.
+    """
+    with _meta(directory, mode="rwc") as con:
+        if con.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+            con.executescript(_SCHEMA)
+        known = {spec.name: spec for spec in _topics(con)}
         con.executemany(
-            f"INSERT INTO topic ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-            "retention_ms = excluded.retention_ms, retention_bytes = excluded.retention_bytes, "
-            "max_record_bytes = excluded.max_record_bytes",
+            f"INSERT OR REPLACE INTO topic ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (
                     spec.name,
@@ -112,6 +120,7 @@ def register(directory: Path, specs: Sequence[TopicSpec], first_incarnation: int
                     spec.max_record_bytes,
                 )
                 for spec in specs
+                if known.get(spec.name) != spec
             ],
         )
         if con.execute("SELECT count(*) FROM incarnation").fetchone() == (0,):
@@ -160,9 +169,9 @@ def bump_incarnation(directory: Path) -> int:
 
     Folds then refuse snapshots of the old one, and causes of the new one count as newer.
     """
+    load(directory)
     lock = WriterLock(directory)
     try:
-        load(directory)
         with _meta(directory, mode="rw") as con:
             con.execute("INSERT INTO incarnation SELECT max(number) + 1 FROM incarnation")
         return load(directory)[1]

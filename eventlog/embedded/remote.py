@@ -155,6 +155,8 @@ def _frames(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:
 class _Link:
     """A connection to the writing process. When it ends, whatever the reason, all that wait get `LogUnavailable`."""
 
+    hello = wire.Hello(wire.VERSION)
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.broken = False
         self._reader = reader
@@ -171,7 +173,7 @@ class _Link:
         except OSError as error:
             raise LogUnavailable(f"no process serves the log in {directory}: {error}") from error
         try:
-            writer.write(wire.frame(wire.Hello(wire.VERSION)))
+            writer.write(wire.frame(cls.hello))
             async with asyncio.timeout(CLOSE_DEADLINE_S):
                 reply = wire.decode_reply(await wire.read_frame(reader))
         except (OSError, EOFError, TimeoutError, wire.BadFrame, msgspec.DecodeError) as error:
@@ -201,6 +203,7 @@ class _Link:
                 self._writer.write(wire.frame(wire.Cancel(request.request)))
             raise
         except ConnectionError as error:
+            self.broken = True
             raise LogUnavailable(f"the connection to the log's writing process is lost: {error}") from error
         finally:
             del self._pending[request.request]

@@ -28,6 +28,7 @@ CHUNK_BYTES = 1 << 20
 BUSY_S = 5.0
 
 _SCHEMA = f"""
+BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 CREATE TABLE IF NOT EXISTS chunk (
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS chunk (
     size INTEGER NOT NULL, crc INTEGER NOT NULL, key BLOB, body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS floor (partition INTEGER PRIMARY KEY, start INTEGER NOT NULL);
+COMMIT;
 """
 
 
@@ -186,20 +188,22 @@ class TopicWriter:
     def _open(self) -> sqlite3.Connection:
         con = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
-            self._check_format(con)
+            version = self._check_format(con)
             con.execute("PRAGMA journal_mode = WAL")
             con.execute("PRAGMA synchronous = FULL")
             con.execute("PRAGMA wal_autocheckpoint = 4000")
             con.execute(f"PRAGMA journal_size_limit = {64 << 20}")
-            con.executescript(_SCHEMA)
+            if version < FORMAT:
+                # Only once: a log must open on a full disk.
+                con.executescript(_SCHEMA)
         except BaseException:
             con.close()
             raise
         return con
 
-    def _check_format(self, con: sqlite3.Connection) -> None:
+    def _check_format(self, con: sqlite3.Connection) -> int:
         application = con.execute("PRAGMA application_id").fetchone()[0]
-        version = con.execute("PRAGMA user_version").fetchone()[0]
+        version: int = con.execute("PRAGMA user_version").fetchone()[0]
         if application not in (0, APPLICATION_ID):
             raise LogError(f"{self._path} is a database of another program; move it away or choose another directory")
         if version > FORMAT:
@@ -207,6 +211,7 @@ class TopicWriter:
                 f"{self._path} was written by a newer version (format {version}, this program knows {FORMAT}); "
                 "install the newer version again"
             )
+        return version
 
     def _load(self) -> list[_PartitionState]:
         states = []

@@ -23,8 +23,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eventlog.kafka.connection import KafkaConnection
 from eventlog.kafka.creating import create_topics
-from eventlog.open import KafkaConnection, open_embedded_client, open_embedded_writer, open_kafka
+from eventlog.open import open_embedded_client, open_embedded_writer, open_kafka
 from eventlog.port import EventLog, NewRecord, TopicSpec
 from tests.parts.kafka import Kafka
 
@@ -72,8 +73,9 @@ async def measure(log: EventLog, rate: int, size: int, seconds: float, cpu: Call
             position = records[-1].offset + 1
 
     async def append(due: float) -> None:
+        called = loop.time()
         (position,) = await log.append("readings", 0, [NewRecord(b"cell", "bench", value)])
-        appends.append(loop.time() - due)
+        appends.append(loop.time() - called)
         due_of[position.offset] = due
 
     cpu_before, began = cpu(), loop.time()
