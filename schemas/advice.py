@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
-from schemas.changes import AlarmClass
-from schemas.checks import TIERS
 from schemas.gases import gas
 from schemas.problems import Problem
-from schemas.registry import Measure, Revision, Route, Rule, Tag
+from schemas.registry import Measure, Revision, Tag
 from schemas.setpoints import SIDES
 
 LONGEST_GAS_DELAY_S = 3.0
 
 
-def matches(rule: Rule, tag: Tag) -> bool:
-    """Whether the rule is asked of this tag: a pattern fits its name, or names its measure."""
-    return any(fnmatchcase(tag.name, pattern) or pattern == tag.measure for pattern in rule.tags)
+def advice(revision: Revision) -> tuple[Problem, ...]:
+    """What an engineer would look at again, in the order of the content.
+
+    Who is told of which alarm is `alerting.routing`'s matter, which rule watches what that of `rules.rulebook`.
+    """
+    return tuple(_advice(revision))
 
 
-def advice(revision: Revision, *, stale_kind: str = "stale") -> tuple[Problem, ...]:
-    """What is allowed but deserves a look, in the order of the content."""
-    return (*_tag_advice(revision, stale_kind), *_route_advice(revision), *_rule_advice(revision))
-
-
-def _tag_advice(revision: Revision, stale_kind: str) -> Iterator[Problem]:
-    stale = [r for r in revision.rules if r.kind == stale_kind]
+def _advice(revision: Revision) -> Iterator[Problem]:
     spelled = Counter(t.name.casefold() for t in revision.tags if not t.retired)
     for tag in revision.tags:
         if tag.retired:
@@ -35,8 +29,6 @@ def _tag_advice(revision: Revision, stale_kind: str) -> Iterator[Problem]:
         path = f"tags[{tag.name}]"
         if spelled[tag.name.casefold()] > 1:
             yield Problem.of(f"{path}.name", "differs from another name only in capitals", "people will mix them up")
-        if not any(matches(rule, tag) for rule in stale):
-            yield Problem.of(path, "no rule notices when it falls silent", f"let a rule of kind {stale_kind} cover it")
         if tag.measure is Measure.GAS:
             yield from _gas_advice(tag, path)
         if _limited(tag) and not tag.action:
@@ -64,32 +56,3 @@ def _gas_advice(tag: Tag, path: str) -> Iterator[Problem]:
 
 def _limited(tag: Tag) -> bool:
     return any(getattr(tag.limits, s) is not None for s in SIDES)
-
-
-def _route_advice(revision: Revision) -> Iterator[Problem]:
-    """Tiers that no route carries to anybody, per enterprise (hazard sources and parks inside of it count too)."""
-    park_of = {e.id: e.park for e in revision.enterprises}
-    in_use = sorted({t.enterprise for t in revision.tags if not t.retired and t.enterprise in park_of})
-    for enterprise in in_use:
-        reached: set[int] = set()
-        for route in revision.routes:
-            if _carries(route, enterprise, park_of[enterprise]):
-                reached.update(route.tiers or TIERS)
-        missing = [str(t) for t in TIERS if t not in reached]
-        if missing:
-            message = f"nobody is told of its alarms of tier {', '.join(missing)}"
-            yield Problem.of(f"enterprises[{enterprise}]", message, "they stand on the screen only: add a [[route]]")
-
-
-def _carries(route: Route, enterprise: str, park: str) -> bool:
-    whole = not route.hazard_sources and not route.route_classes and "raise" in route.on
-    process = not route.classes or AlarmClass.PROCESS in route.classes
-    here = (not route.enterprises or enterprise in route.enterprises) and (not route.parks or park in route.parks)
-    return whole and process and here
-
-
-def _rule_advice(revision: Revision) -> Iterator[Problem]:
-    live = [t for t in revision.tags if not t.retired]
-    for rule in revision.rules:
-        if rule.tags and live and not any(matches(rule, tag) for tag in live):
-            yield Problem.of(f"rules[{rule.id}].tags", "it fits no tag", "patterns are matched with names and measures")

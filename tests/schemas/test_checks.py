@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.advice import advice, matches
+from schemas.advice import advice
 from schemas.checks import changed, check
 from schemas.problems import Problem
 from schemas.registry import (
@@ -245,31 +245,19 @@ def test_advice() -> None:
             replace(GAS, action=Text(), on_delay_s=10.0, range_high=None),
             replace(GAS, number=2, name="co-101", profile="none"),
             replace(GAS, number=3, name="CO-103", limits=Limits(), profile="none", cas="50-99-7"),
+            replace(GAS, number=4, name="CO-101", retired=True, range_high=None),
         ),
-        rules=(Rule(id="stale", kind="stale", tags=("co-*", "humidity")), Rule(id="odd", kind="limits", tags=("PT*",))),
-        routes=(Route(id="duty", channel="console", tiers=(1, 2)),),
     )
     assert paths(advice(quiet)) == [
         "tags[CO-101].name",
-        "tags[CO-101]",
         "tags[CO-101].on_delay_s",
         "tags[CO-101].range_high",
         "tags[CO-101].action",
         "tags[co-101].name",
         "tags[co-101].profile",
-        "tags[CO-103]",
         "tags[CO-103].high",
         "tags[CO-103].cas",
-        "enterprises[metal]",
-        "rules[odd].tags",
     ]
-    assert "tier 3, 4" in next(p.message for p in advice(quiet) if p.path == "enterprises[metal]")
-
-
-def test_a_rule_is_asked_by_name_or_by_measure() -> None:
-    assert matches(Rule(id="r", kind="k", tags=("gas",)), GAS)
-    assert matches(Rule(id="r", kind="k", tags=("CO-*",)), GAS)
-    assert not matches(Rule(id="r", kind="k", tags=("co-*", "pressure")), GAS)
 
 
 # From one revision to the next
