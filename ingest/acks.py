@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+CONDEMNED = -1
+"""The epoch that no connection has."""
+
 
 class Message(NamedTuple):
     """A message as it came over one connection. `topic` is None when it was no UTF-8."""
@@ -22,12 +25,20 @@ class Message(NamedTuple):
     payload: bytes
 
 
-class _Entry:
-    __slots__ = ("done", "message")
+class Ticket:
+    """A message on its way into the log: how many parts of it are not appended yet, and whether all of it is.
+
+    `readings` counts its readings and `sequence` is that of the gateway contract, for whoever hears of its end.
+    """
+
+    __slots__ = ("done", "message", "open_parts", "readings", "sequence")
 
     def __init__(self, message: Message) -> None:
         self.message = message
+        self.open_parts = 0
         self.done = False
+        self.readings = 0
+        self.sequence = 0
 
 
 class Acks:
@@ -35,8 +46,7 @@ class Acks:
 
     def __init__(self) -> None:
         self.epoch = 0
-        self._waiting: deque[_Entry] = deque()
-        self._by_mid: dict[int, _Entry] = {}
+        self._waiting: deque[Ticket] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -45,26 +55,21 @@ class Acks:
         """A new connection: what waited belongs to the old one and will come again."""
         self.epoch = epoch
         self._waiting.clear()
-        self._by_mid.clear()
 
-    def arrived(self, message: Message) -> None:
-        """A message came; QoS 0 has nothing to acknowledge."""
-        if message.qos and message.epoch == self.epoch:
-            entry = _Entry(message)
-            self._waiting.append(entry)
-            self._by_mid[message.mid] = entry
+    def condemn(self) -> None:
+        """Acknowledge nothing more over this connection: something of it was not appended, and only a new connection
+        brings it again."""
+        self.begin(CONDEMNED)
 
-    def done(self, message: Message) -> list[Message]:
-        """The message is in the log: the messages that may be acknowledged now, in order.
+    def arrived(self, ticket: Ticket) -> None:
+        """A message came; with QoS 0 there is nothing to acknowledge."""
+        if ticket.message.qos and ticket.message.epoch == self.epoch:
+            self._waiting.append(ticket)
 
-        Nothing for a message of another epoch.
-        """
-        if not message.qos or message.epoch != self.epoch:
-            return []
-        self._by_mid[message.mid].done = True
+    def done(self, ticket: Ticket) -> list[Message]:
+        """All of the message is in the log: the messages that may be acknowledged now, in order."""
+        ticket.done = True
         ready = []
         while self._waiting and self._waiting[0].done:
-            entry = self._waiting.popleft()
-            del self._by_mid[entry.message.mid]
-            ready.append(entry.message)
+            ready.append(self._waiting.popleft().message)
         return ready

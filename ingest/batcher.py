@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ingest.acks import Ticket
 from ingest.decoding import Int64Array
 from ingest.directory import Columns
 from schemas.batch import Batch
@@ -25,15 +26,6 @@ class Lane(NamedTuple):
 
     topic: str
     partition: int
-
-
-class Ticket:
-    """A message on its way: how many of its parts are not yet appended. Users add what they need to know."""
-
-    __slots__ = ("open_parts",)
-
-    def __init__(self) -> None:
-        self.open_parts = 0
 
 
 class _Piece(NamedTuple):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ingest import topics
 from ingest.config import SourceConfig
 from ingest.decoding import Decoded, FloatArray, Int16Array, Names, Reason, Refused
+from schemas.changes import Place
 from schemas.partitioning import partition_of
 from schemas.quality import Quality
 from schemas.registry import Revision, Tag
@@ -72,7 +73,7 @@ def columns(part: Part, decoded: Decoded) -> Columns:
     missing = np.isnan(value)
     for wire, where in part.bad:
         missing |= where & (value == wire)
-    if part.scale is not None:
+    if part.scale is not None and part.offset is not None:
         value = value * part.scale + part.offset
         missing |= ~np.isfinite(value)
     if missing.any():
@@ -88,13 +89,12 @@ class Directory:
     Immutable but for its own cache; a new revision is a new directory.
     """
 
-    def __init__(
-        self, revisions: Sequence[Mapping[str, Tag]], sources: Sequence[SourceConfig], partitions: int, number: int
-    ) -> None:
+    def __init__(self, revisions: Sequence[Revision], sources: Sequence[SourceConfig], partitions: int) -> None:
         """Use `of`."""
-        self.revision = number
+        self.revision = revisions[0].number
         self.partitions = partitions
-        self._revisions = revisions
+        self._registry = revisions[0]
+        self._revisions = [_by_name(revision) for revision in revisions]
         self._sources = {source.name: source for source in sources}
         self._plans: dict[tuple[str, str, Names], Plan] = {}
         self._by_topic: dict[str, SourceConfig | None] = {}
@@ -108,10 +108,7 @@ class Directory:
         previous: Revision | None = None,
     ) -> Directory:
         """The directory of `revision`; with `previous`, readings are written under the numbers of both."""
-        known = [_by_name(revision)]
-        if previous is not None:
-            known.append(_by_name(previous))
-        return cls(known, sources, partitions, revision.number)
+        return cls([revision] if previous is None else [revision, previous], sources, partitions)
 
     @property
     def sources(self) -> tuple[SourceConfig, ...]:
@@ -156,6 +153,21 @@ class Directory:
                 )
         return sorted(found)
 
+    def places(self, source: SourceConfig) -> list[Place]:
+        """Where the faults of a source are reported: at its enterprise, else in every park."""
+        parks = {park.id: park for park in self._registry.parks}
+        for enterprise in self._registry.enterprises:
+            if enterprise.id == source.enterprise:
+                return [
+                    Place(
+                        park=enterprise.park,
+                        enterprise=enterprise.id,
+                        park_name=parks[enterprise.park].name,
+                        enterprise_name=enterprise.name,
+                    )
+                ]
+        return [Place(park=park.id, park_name=park.name) for park in parks.values()]
+
     def problems(self) -> list[str]:
         """What the sources say that this registry does not know, all at once."""
         return [p for source in self._sources.values() for p in _problems(source, self._revisions[0])]
@@ -163,9 +175,7 @@ class Directory:
     def _partition(self, tag: Tag) -> int:
         return partition_of(tag.cell_key, self.partitions)
 
-    def _resolve(
-        self, source: SourceConfig, key: str, unit: str, name: str, enterprise: str
-    ) -> list[Target] | Refused:
+    def _resolve(self, source: SourceConfig, key: str, unit: str, name: str, enterprise: str) -> list[Target] | Refused:
         tags = [tag for tag in (known.get(name) for known in self._revisions) if tag is not None]
         if not tags:
             return Refused(Reason.UNKNOWN_NAME, key, f"no tag is called {name[:80]!r}")
