@@ -1,0 +1,1 @@
+"""Fold one: a partition of `readings` becomes condition changes. Pure: no clock, no I/O, no randomness (LAWS.md)."""

@@ -1,0 +1,248 @@
+"""Which readings count, and how: late, future, repeated (LAWS L1-L4).
+
+Every row of a batch gets a set of flags before any rule sees it. 0 means that no rule sees it at all: a number that the
+revision lacks (LAWS C3), history, or a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.compiling import kernel
+from schemas.batch import Batch
+from schemas.registry import Tag
+from schemas.time import FUTURE, OLDEST, SECOND, seconds
+
+LIVE = 1
+"""In order: may raise and clear."""
+LATE = 2
+"""Older than the tag's newest live reading: may raise, never clears (LAWS L1)."""
+DOUBTFUL = 4
+"""Its time was replaced by the append time (LAWS L3)."""
+RESTART = 8
+"""The first live reading after a silence: what ran before it does not count as uninterrupted (LAWS L2)."""
+
+REMEMBERED = 60 * SECOND
+"""How long an evaluated reading is remembered to recognise its copies (LAWS L4)."""
+REGRESSION = 300 * SECOND
+"""A tag silent for this long takes a reading whose sequence went back: its gateway lost its boot number."""
+
+STATE = np.dtype(
+    [
+        ("newest", "i8"),  # event time of the newest live reading; never moved by a replaced time
+        ("live_now", "i8"),  # `now` of the last live reading
+        ("live_append", "i8"),  # append time of its record
+        ("sequence", "i8"),  # highest (boot, seq)
+        ("sequence_offset", "i8"),  # the record that brought it
+        ("highest", "i8"),  # newest event time in memory
+        ("at", "i8"),  # effective event time of the last live reading
+        ("value", "f8"),
+        ("quality", "i4"),
+        ("seen", "i4"),  # whether there was a live reading
+        ("slot", "i4"),  # where the next memory goes, counted from the tag's first
+        ("doubtful", "i4"),
+    ],
+    align=True,
+)
+SETUP = np.dtype([("lateness", "i8"), ("first", "i4"), ("slots", "i4")], align=True)
+MEMORY = np.dtype([("key", "u8"), ("now", "i8")], align=True)
+
+StateArray = npt.NDArray[np.void]
+_EMPTY = np.int32(-1)
+
+
+@kernel
+def find(table_keys, table_at, tag):  # type: ignore[no-untyped-def]
+    """Index of a tag number in an open-addressed table, -1 when it is not in there."""
+    mask = len(table_keys) - 1
+    place = (np.int64(tag) * 2654435761 >> 7) & mask
+    while table_at[place] >= 0:
+        if table_keys[place] == tag:
+            return table_at[place]
+        place = (place + 1) & mask
+    return -1
+
+
+@kernel
+def _insert(table_keys, table_at, tags):  # type: ignore[no-untyped-def]
+    mask = len(table_keys) - 1
+    for i in range(len(tags)):
+        place = (np.int64(tags[i]) * 2654435761 >> 7) & mask
+        while table_at[place] >= 0:
+            place = (place + 1) & mask
+        table_keys[place] = tags[i]
+        table_at[place] = i
+
+
+@kernel
+def _mixed(a):  # type: ignore[no-untyped-def]
+    """The finaliser of SplitMix64: every bit of the result depends on every bit of `a`."""
+    a = (a ^ (a >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    a = (a ^ (a >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return a ^ (a >> np.uint64(31))
+
+
+@kernel
+def _key(event, bits, quality):  # type: ignore[no-untyped-def]
+    """64 bits of (event time, value, quality); the lowest two are left for the number of copies."""
+    a = _mixed(np.uint64(event) ^ np.uint64(0x9E3779B97F4A7C15))
+    a = _mixed(a ^ np.uint64(bits))
+    return _mixed(a + np.uint64(np.int64(quality))) & ~np.uint64(3)
+
+
+@kernel
+def admit(  # type: ignore[no-untyped-def]
+    n, tag, event, value, bits, quality, sequence, table_keys, table_at, setup, state, memory, offset, now, append,
+    index, flags, at,
+):  # fmt: skip
+    """Fill `index` (of the tag, -1 for ignored rows), `flags` and `at` (effective event time) of the first n rows.
+
+    Returns how many rows count.
+    """
+    admitted = 0
+    for i in range(n):
+        flags[i] = 0
+        index[i] = -1
+        j = find(table_keys, table_at, tag[i])
+        if j < 0:
+            continue
+        s = state[j]
+        rule = setup[j]
+        raw = event[i]
+        # L3: a time before 2000 or more than 5 s ahead of the append time says nothing
+        replaced = raw < OLDEST or raw > append + FUTURE
+        when = append if replaced else raw
+        number = sequence[i]
+        newer = number > s["sequence"]  # L2: never late
+        # a sequence at or below the last one is a copy, unless it is another sample of the same message
+        regressed = number > 0 and not newer and s["sequence_offset"] != offset
+        quiet = now - s["live_now"]
+
+        # L4: the same reading within 60 s is a copy, the third is a standing clock; without a time there are no copies
+        slot = -1
+        copies = np.uint64(1)
+        if raw != 0:
+            key = _key(raw, bits[i] if value[i] == value[i] else np.uint64(0), quality[i])
+            if not newer and s["seen"] != 0 and (replaced or raw <= s["highest"]):
+                for k in range(rule["first"], rule["first"] + rule["slots"]):
+                    m = memory[k]
+                    if (m["key"] & ~np.uint64(3)) == key and m["now"] != 0 and now - m["now"] <= REMEMBERED:
+                        slot = k
+                        copies = min((m["key"] & np.uint64(3)) + np.uint64(1), np.uint64(3))
+                        break
+            if slot >= 0 and copies < 3:
+                memory[slot]["key"] = key | copies
+                continue
+
+        # L1, L2: late is relative to the tag; after a silence the next reading is live whatever its time
+        restart = s["seen"] == 0 or quiet >= rule["lateness"]
+        kind = LIVE
+        if not replaced and not newer and s["seen"] != 0 and raw < s["newest"]:
+            if restart and not (regressed and quiet < REGRESSION):
+                kind = LIVE
+            elif s["newest"] - raw <= rule["lateness"]:
+                kind = LATE
+            else:
+                continue
+
+        if raw != 0:
+            if slot < 0:
+                slot = rule["first"] + s["slot"]
+                s["slot"] = (s["slot"] + 1) % rule["slots"]
+            memory[slot]["key"] = key | copies
+            memory[slot]["now"] = now
+            if not replaced and raw > s["highest"]:
+                s["highest"] = raw
+
+        index[i] = j
+        at[i] = when
+        flags[i] = kind | (DOUBTFUL if replaced else 0)
+        admitted += 1
+        if newer:
+            s["sequence"] = number
+            s["sequence_offset"] = offset
+        if kind == LIVE:
+            if restart:
+                flags[i] |= RESTART
+            if not replaced:
+                s["newest"] = raw
+            s["live_now"] = now
+            s["live_append"] = append
+            s["seen"] = 1
+            s["at"] = when
+            s["value"] = value[i]
+            s["quality"] = quality[i]
+            s["doubtful"] = 1 if replaced else 0
+    return admitted
+
+
+class Admission:
+    """The state of all tags of a partition, and the flags of the batch that was admitted last.
+
+    `index`, `flags`, `at`, `value`, `quality` hold the rows of the last batch; they are longer than the batch.
+    """
+
+    def __init__(self, tags: Sequence[Tag]) -> None:
+        self.numbers = np.array([t.number for t in tags], np.int32)
+        size = 1 << max(3, (2 * len(tags)).bit_length())
+        self._keys = np.zeros(size, np.int32)
+        self._places = np.full(size, _EMPTY)
+        _insert(self._keys, self._places, self.numbers)
+        self.setup = np.zeros(len(tags), SETUP)
+        self.setup["lateness"] = [seconds(lateness_s(t)) for t in tags]
+        self.setup["slots"] = [memory_slots(t) for t in tags]
+        ends = np.cumsum(self.setup["slots"], dtype=np.int64)
+        self.setup["first"] = ends - self.setup["slots"]
+        self.state = np.zeros(len(tags), STATE)
+        self.memory = np.zeros(int(ends[-1]) if len(tags) else 0, MEMORY)
+        self._grow(512)
+
+    def _grow(self, rows: int) -> None:
+        self._tag = np.zeros(rows, np.int32)
+        self._event = np.zeros(rows, np.int64)
+        self._sequence = np.zeros(rows, np.int64)
+        self.value = np.zeros(rows, np.float64)
+        self.quality = np.zeros(rows, np.int16)
+        self._bits = self.value.view(np.uint64)
+        self.index = np.zeros(rows, np.int32)
+        self.flags = np.zeros(rows, np.uint8)
+        self.at = np.zeros(rows, np.int64)
+
+    def admit(self, readings: Batch, offset: int, now_ns: int, append_ns: int) -> int:
+        """Take in a batch; returns how many of its rows count. The batch itself is only read."""
+        n = len(readings)
+        if n > len(self.value):
+            self._grow(1 << n.bit_length())
+        self._tag[:n] = readings.tag
+        self._event[:n] = readings.event_ns
+        self._sequence[:n] = readings.sequence
+        self.value[:n] = readings.value
+        self.quality[:n] = readings.quality
+        admitted: int = admit(
+            n, self._tag, self._event, self.value, self._bits, self.quality, self._sequence, self._keys, self._places,
+            self.setup, self.state, self.memory, offset, now_ns, append_ns, self.index, self.flags, self.at,
+        )  # fmt: skip
+        return admitted
+
+    def inherit(self, old: Admission) -> None:
+        """Take over the state of every tag that `old` knew (LAWS C3: a number never changes its cell)."""
+        _, mine, its = np.intersect1d(self.numbers, old.numbers, assume_unique=True, return_indices=True)
+        self.state[mine] = old.state[its]
+        for to, source in zip(mine.tolist(), its.tolist(), strict=True):
+            slots = int(min(self.setup["slots"][to], old.setup["slots"][source]))
+            first, start = int(self.setup["first"][to]), int(old.setup["first"][source])
+            self.memory[first : first + slots] = old.memory[start : start + slots]
+            self.state["slot"][to] %= self.setup["slots"][to]
+
+
+def lateness_s(tag: Tag) -> float:
+    """How far behind its newest live reading a tag's reading still counts: for slow tags two periods (LAWS L1)."""
+    return max(tag.lateness_s, 2 * tag.period_s)
+
+
+def memory_slots(tag: Tag) -> int:
+    """Room for what a tag reads in 60 s at its period and half as often again, within reason."""
+    return min(1024, max(8, int(1.5 * REMEMBERED / SECOND / tag.period_s) + 4))

@@ -1,0 +1,156 @@
+"""One rule at work: the state of its conditions, and the calls of its kind's kernels.
+
+A kernel that throws is undone for the conditions of that record and reported as `RuleFailed`; this rule is skipped for
+this record, and nothing else (LAWS C7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from rules import machine
+from rules.admission import Admission
+from rules.compiling import kernel
+from rules.rulebook import CompiledRule
+
+Changes = npt.NDArray[np.void]
+
+
+class RuleFailed(Exception):
+    """A kernel of this rule threw; its state is as it was before the record."""
+
+
+@kernel
+def _save(n, index, first, members, conditions, gates, memory, to_conditions, to_gates, to_memory):  # type: ignore[no-untyped-def]
+    """Copy the state of every condition that the rows touch, in the order of the rows."""
+    m = 0
+    for i in range(n):
+        j = index[i]
+        if j < 0:
+            continue
+        for k in range(first[j], first[j + 1]):
+            c = members[k]
+            to_conditions[m] = conditions[c]
+            to_memory[m] = memory[c]
+            for g in range(gates.shape[1]):
+                to_gates[m, g] = gates[c, g]
+            m += 1
+    return m
+
+
+class Evaluator:
+    """The state of one rule in one partition: `conditions` (c,), `gates` (c, levels), `memory` (c,), `due` (1,)."""
+
+    def __init__(self, compiled: CompiledRule) -> None:
+        self.compiled = compiled
+        count, levels = len(compiled.watched), compiled.kind.levels
+        self.conditions = np.zeros(count, machine.CONDITION)
+        self.conditions["stated"] = machine.UNKNOWN
+        self.gates = np.zeros((count, levels), machine.GATE)
+        self.memory = np.zeros(count, compiled.kind.memory_dtype)
+        self.due = np.array([machine.NEVER])
+        self._most = compiled.most_per_tag
+        self._grow(512)
+
+    def _grow(self, rows: int) -> None:
+        room = max(rows * self._most, len(self.conditions))
+        self._out = np.zeros(room, machine.CHANGE)
+        self._saved = (
+            np.zeros(room, machine.CONDITION),
+            np.zeros((room, self.gates.shape[1]), machine.GATE),
+            np.zeros(room, self.memory.dtype),
+        )
+
+    @property
+    def id(self) -> str:
+        return self.compiled.rule.id
+
+    @property
+    def nothing(self) -> Changes:
+        """No changes."""
+        return self._out[:0]
+
+    def identity(self, c: int) -> tuple[str, str, str]:
+        """The name of condition c: (rule, subject, side)."""
+        watched = self.compiled.watched[c]
+        return self.id, watched.subject, watched.plan.side
+
+    def rows(self, n: int, admission: Admission, now_ns: int, append_ns: int) -> Changes:
+        """Apply the first n admitted rows. Raises `RuleFailed`."""
+        if n * self._most > len(self._out):
+            self._grow(n)
+        a, c = admission, self.compiled
+        saved = _save(n, a.index, c.first, c.members, self.conditions, self.gates, self.memory, *self._saved)
+        if not saved:
+            return self.nothing
+        try:
+            changes = c.kind.rows(
+                n, a.index, a.flags, a.at, a.value, a.quality, c.first, c.members, self.conditions, self.gates, c.setup,
+                c.params, self.memory, now_ns, append_ns, self._out, self.due,
+            )  # fmt: skip
+        except Exception as error:
+            self._undo(a.index[:n], saved)
+            raise RuleFailed(_reason(error)) from error
+        return self._out[:changes]
+
+    def _undo(self, index: npt.NDArray[np.int32], saved: int) -> None:
+        touched = np.concatenate([self.compiled.members[a:b] for a, b in self._spans(index)])
+        states = (self.conditions, self.gates, self.memory)
+        for state, copies in zip(states, self._saved, strict=True):
+            state[touched[:saved]] = copies[:saved]
+        self.due[0] = 0  # recomputed at the next record
+
+    def _spans(self, index: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
+        first = self.compiled.first
+        return ((int(first[j]), int(first[j + 1])) for j in index.tolist() if j >= 0)
+
+    def fire(self, now_ns: int, append_ns: int) -> Changes:
+        """What has fallen due, at row -1 (LAWS T3)."""
+        changes = machine.fire(self.conditions, self.gates, self.compiled.setup, now_ns, append_ns, self._out, self.due)
+        return self._out[:changes]
+
+    def beat(self, link: int, since_ns: int, now_ns: int, append_ns: int, row: int) -> Changes:
+        """Judge the silence of a link's tags (LAWS T5). Raises `RuleFailed`."""
+        c = self.compiled
+        if c.kind.beat is None or not len(self.conditions):
+            return self.nothing
+        beat = c.kind.beat
+        return self._all_or_nothing(
+            lambda: beat(
+                link, since_ns, self.conditions, self.gates, c.setup, c.params, self.memory, now_ns, append_ns, row,
+                self._out, self.due,
+            )
+        )  # fmt: skip
+
+    def _all_or_nothing(self, call: Callable[[], int]) -> Changes:
+        before = self.conditions.copy(), self.gates.copy(), self.memory.copy()
+        try:
+            changes = call()
+        except Exception as error:
+            self.conditions, self.gates, self.memory = before
+            raise RuleFailed(_reason(error)) from error
+        return self._out[:changes]
+
+    def active(self) -> npt.NDArray[np.intp]:
+        """The conditions that are stated above normal."""
+        return np.flatnonzero(self.conditions["stated"] > 0)
+
+    def inherit(self, old: Evaluator) -> None:
+        """Take over the state of every condition that the same rule had before (a rule with changed parameters keeps
+        the level that it had, and looks again at the next row)."""
+        before = {w.key: i for i, w in enumerate(old.compiled.watched)}
+        pairs = [(i, before[w.key]) for i, w in enumerate(self.compiled.watched) if w.key in before]
+        if not pairs or old.compiled.kind.name != self.compiled.kind.name:
+            return
+        mine, its = np.array(pairs).T
+        self.conditions[mine] = old.conditions[its]
+        self.gates[mine] = old.gates[its]
+        self.memory[mine] = old.memory[its]
+        self.due[0] = 0
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

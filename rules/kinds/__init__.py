@@ -1,0 +1,134 @@
+"""Rule kinds, a file each: the contract, and the registry that scans this folder.
+
+To add a kind, add one file `rules/kinds/<name>.py` that assigns a `Kind` to `KIND`; nothing else is edited. The file
+holds everything about the kind: the struct of its parameters with units and defaults, its checks against the registry,
+what it watches on each tag (`plan`), the loop over rows (`rows`), its timer if silence concerns it (`beat`), its words
+(`say`), worked examples that run as tests, and the source of its formula. `hazwatch check`, the laws and the reference
+find it by the scan.
+
+A kind decides what a row says about each level of a condition; delays, hysteresis, holds, restatements and snapshots
+belong to the engine (`rules.machine`).
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from schemas.changes import AlarmClass, Side
+from schemas.problems import Problem
+from schemas.registry import RuleCase, Struct, Tag
+from schemas.text import Text
+
+NO_ARRAY = np.dtype([("unused", "i8")])
+"""For a kind without parameters or memory per condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level that a condition can reach. `limit` is None when no number was crossed."""
+
+    name: str
+    title: Text
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A condition to watch: `tags` are all whose rows concern it, the first one gives it its place.
+
+    `levels` are counted from 1; a missing level (only high-high is set) is None. `values` are the kind's own numbers,
+    by the names of its `param_dtype`.
+    """
+
+    tags: tuple[Tag, ...]
+    side: Side
+    levels: tuple[Level | None, ...]
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
+    holds: bool = True
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a kind puts into words: the resulting level of a condition at a row. `age_s` is the reading's age when it
+    is old enough to be told."""
+
+    condition: Planned
+    level: Level | None
+    value: float
+    quality: int
+    age_s: float
+
+    @property
+    def tag(self) -> Tag:
+        return self.condition.tags[0]
+
+
+Rows = Callable[..., int]
+"""`rows(n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append,
+out, due) -> changes`: a `rules.compiling.kernel`. Shapes: `index` to `quality` (>= n,), one entry per row, `index`
+being the tag's place or -1; the conditions of tag j are `members[first[j]:first[j + 1]]`; `conditions`, `setup`,
+`params`, `memory` (c,), `gates` (c, levels); `out` has room for every change. For each condition of an admitted row it
+calls `rules.machine.step`. All times are int64 nanoseconds. It must not write to the first eight."""
+
+Beat = Callable[..., int]
+"""`beat(link, since, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`: judge the
+silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """Everything the engine knows about a rule kind.
+
+    `plan` gives the conditions for the tags of one cell, in registry order; `check` the problems of the parameters with
+    one tag, paths relative to the rule; `levels` the most levels of a condition.
+    """
+
+    name: str
+    title: Text
+    alarm_class: AlarmClass
+    params: type[Struct]
+    levels: int
+    plan: Callable[[Sequence[Tag], Any], Iterable[Planned]]
+    check: Callable[[Tag, Any], Iterable[Problem]]
+    rows: Rows
+    say: Callable[[Said], Text]
+    source: str
+    beat: Beat | None = None
+    param_dtype: np.dtype[np.void] = NO_ARRAY
+    memory_dtype: np.dtype[np.void] = NO_ARRAY
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked example: a tag, parameters, and a case to run through a real fold."""
+
+    tag: Tag
+    case: RuleCase
+    params: Mapping[str, bool | int | float | str | list[str]] = field(default_factory=dict)
+
+
+class KindError(TypeError):
+    """A file in the folder of kinds is not a kind."""
+
+
+@cache
+def kinds() -> Mapping[str, Kind]:
+    """Every kind in this folder by name. Raises `KindError` for a file without a `KIND` of its own name."""
+    found: dict[str, Kind] = {}
+    for module in pkgutil.iter_modules(__path__):
+        kind = getattr(import_module(f"{__name__}.{module.name}"), "KIND", None)
+        if not isinstance(kind, Kind) or kind.name != module.name:
+            raise KindError(f"rules/kinds/{module.name}.py must assign KIND = Kind(name={module.name!r}, ...)")
+        found[kind.name] = kind
+    return MappingProxyType(found)
