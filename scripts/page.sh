@@ -3,11 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 web=console/web
 
-if ! folder=$(node_folder); then
+if ! use_node; then
   say "No Node.js that can build the page: the console answers, but shows no page. To install: Node.js 22 or later"
   exit 0
 fi
-export PATH=$folder:$PATH
 
 install_packages() { (cd $web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2; }
 build() { (cd $web && npm run --silent build) >&2; }

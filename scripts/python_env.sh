@@ -17,7 +17,7 @@ make_venv() {
 }
 
 install() {
-  UV_PYTHON_DOWNLOADS=never .venv/bin/uv pip install --python .venv/bin/python "$@"
+  UV_PYTHON_DOWNLOADS=never .venv/bin/uv pip install --quiet --python .venv/bin/python "$@"
 }
 
 # uv downloads in parallel and is pinned like everything else; pip, which came with the environment, brings it.
@@ -25,7 +25,10 @@ install_uv() {
   .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.lock
 }
 
-install_lock() { install --require-hashes --compile-bytecode -r "$1"; }
+install_lock() {
+  say "installing the Python packages of $1"
+  install --require-hashes --compile-bytecode -r "$1"
+}
 install_project() { install --no-deps --no-build-isolation -e .; }
 
 # On a machine without a usable Node.js, PyPI has one; the developers' lock pins it.
@@ -47,4 +50,4 @@ elif [ ! -e $stamps/dev ]; then
   once $stamps/run requirements.lock -- install_lock requirements.lock
 fi
 once $stamps/project pyproject.toml -- install_project
-[ "$profile" = check ] || node_folder >/dev/null || install_node
+[ "$profile" = check ] || use_node || install_node

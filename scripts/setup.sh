@@ -21,9 +21,10 @@ setup() {
 mkdir -p .cache
 exec 9>.cache/setup.lock
 flock -n 9 || { say "another set-up of this checkout is under way; waiting for it"; flock 9; }
+rm -f $did_something
 start=$SECONDS
 setup
-if [ ${#took[@]} -gt 0 ]; then
-  list=$(printf '%s, ' "${took[@]}")
-  say "set-up took $((SECONDS - start)) s (downloads and installation: ${list%, })"
+if [ -e $did_something ]; then
+  list=$(printf ', %s' "${took[@]}")
+  say "set-up took $((SECONDS - start)) s for downloads and installation${list:+ (${list#, })}"
 fi

@@ -57,9 +57,7 @@ install_without_services() {
   } >.cache/apt.log 2>&1 || status=$?
   [ -z "$ours" ] || rm -f $policy
   for service in mosquitto prometheus; do
-    if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
-      systemctl --quiet disable $service >/dev/null 2>&1 || true
-    fi
+    [[ " ${missing[*]} " != *" $service "* ]] || update-rc.d $service disable >>.cache/apt.log 2>&1 || true
   done
   return $status
 }
@@ -70,6 +68,7 @@ look
 # An installation that failed is not tried at every start: without a network each try costs minutes.
 tried=.cache/apt-tried
 if can_install && [ "$(cat $tried 2>/dev/null)" != "${missing[*]}" ]; then
+  worked
   echo "${missing[*]}" >$tried
   if install_without_services; then
     rm -f $tried

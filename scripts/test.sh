@@ -23,8 +23,7 @@ step "ruff check" .venv/bin/ruff check .
 step "mypy" .venv/bin/mypy
 step "mypy tests/parts" .venv/bin/mypy --strict tests/parts tests/conftest.py
 step "lint-imports" .venv/bin/lint-imports
-if [ "$extent" = all ] && folder=$(node_folder); then
-  export PATH=$folder:$PATH
+if [ "$extent" = all ] && use_node; then
   step "page: types" in_page check
   step "page: unit tests" in_page test
 fi

@@ -3,7 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 folder=tests/parts/timescale
 
-node=$(node_folder) || { say "no Node.js"; exit 3; }
-export PATH=$node:$PATH
+use_node || { say "no Node.js"; exit 3; }
 install_packages() { (cd $folder && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2; }
 once $folder/node_modules/.stamp $folder/package-lock.json -- install_packages
