@@ -23,7 +23,7 @@ from schemas.registry import Revision, Tag
 from schemas.units import UnitError, conversion
 
 _PLANS = 20_000
-"""So many plans are kept; a gateway that invents names cannot grow the memory."""
+"""So many plans are kept, and none for names of which none is known: inventing names does not grow the memory."""
 
 
 class Target(NamedTuple):
@@ -65,7 +65,11 @@ class Columns(NamedTuple):
 
 
 def columns(part: Part, decoded: Decoded) -> Columns:
-    """The readings of this part in the units of their tags; a value that is none gets the quality NO_VALUE."""
+    """The readings of this part in the units of their tags.
+
+    A value that is none gets the quality NO_VALUE, unless it is bad already, or over range: a detector that gives no
+    number because there is too much gas says so by its quality, and that is an alarm, no fault.
+    """
     value, quality = decoded.value, decoded.quality
     if part.rows is not None:
         value = value[part.rows]
@@ -79,7 +83,8 @@ def columns(part: Part, decoded: Decoded) -> Columns:
     if missing.any():
         value = np.where(missing, np.nan, value)
         quality = np.zeros(len(value), np.int16) if quality is None else quality
-        quality = np.where(missing & (quality < Quality.BAD), np.int16(Quality.NO_VALUE), quality)
+        unsaid = missing & (quality < Quality.BAD) & (quality != Quality.OVER_RANGE)
+        quality = np.where(unsaid, np.int16(Quality.NO_VALUE), quality)
     return Columns(part.number, value, quality)
 
 
@@ -96,6 +101,9 @@ class Directory:
         self._registry = revisions[0]
         self._revisions = [_by_name(revision) for revision in revisions]
         self._sources = {source.name: source for source in sources}
+        cells = {tag.cell_key for tags in self._revisions for tag in tags.values()}
+        self._partitions = {cell: partition_of(cell, partitions) for cell in cells}
+        self._heartbeats = self._fed()
         self._plans: dict[tuple[str, str, Names], Plan] = {}
         self._by_topic: dict[str, SourceConfig | None] = {}
 
@@ -130,9 +138,12 @@ class Directory:
         key = (source.name, topic, names)
         plan = self._plans.get(key)
         if plan is None:
+            plan = self._planned(source, topic, names)
+            if not plan.parts:
+                return plan
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
-            plan = self._plans[key] = self._planned(source, topic, names)
+            self._plans[key] = plan
         return plan
 
     def resolve(self, source: SourceConfig, topic: str, key: str, unit: str = "") -> list[Target] | Refused:
@@ -142,16 +153,7 @@ class Directory:
 
     def heartbeats(self) -> list[tuple[str, int]]:
         """(link, partition) of every partition that the sources may feed, for the `link` records (LAWS T5)."""
-        found: set[tuple[str, int]] = set()
-        for source in self._sources.values():
-            fixed = source.enterprise if "{" not in source.enterprise else ""
-            for tags in self._revisions:
-                found.update(
-                    (source.link, self._partition(tag))
-                    for tag in tags.values()
-                    if tag.link == source.link and fixed in ("", tag.enterprise)
-                )
-        return sorted(found)
+        return self._heartbeats
 
     def places(self, source: SourceConfig) -> list[Place]:
         """Where the faults of a source are reported: at its enterprise, else in every park."""
@@ -172,8 +174,20 @@ class Directory:
         """What the sources say that this registry does not know, all at once."""
         return [p for source in self._sources.values() for p in _problems(source, self._revisions[0])]
 
+    def _fed(self) -> list[tuple[str, int]]:
+        found: set[tuple[str, int]] = set()
+        for source in self._sources.values():
+            fixed = source.enterprise if "{" not in source.enterprise else ""
+            for tags in self._revisions:
+                found.update(
+                    (source.link, self._partition(tag))
+                    for tag in tags.values()
+                    if tag.link == source.link and fixed in ("", tag.enterprise)
+                )
+        return sorted(found)
+
     def _partition(self, tag: Tag) -> int:
-        return partition_of(tag.cell_key, self.partitions)
+        return self._partitions[tag.cell_key]
 
     def _resolve(self, source: SourceConfig, key: str, unit: str, name: str, enterprise: str) -> list[Target] | Refused:
         tags = [tag for tag in (known.get(name) for known in self._revisions) if tag is not None]

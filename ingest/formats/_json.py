@@ -96,6 +96,11 @@ def rejected(error: BaseException) -> Rejected:
     return Rejected(Reason.MALFORMED, str(error)[:300] or type(error).__name__)
 
 
+def first(one: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    """The value of the first of these keys that is there, None without any."""
+    return next((one[key] for key in keys if key in one), None)
+
+
 def time_ns(value: Any, source: SourceConfig) -> int:
     """The instant that a payload states, 0 when it states none or none that can be read.
 
