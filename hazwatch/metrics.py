@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,7 +48,7 @@ METRICS: dict[str, Metric] = {
         ("evaluate", "alarm", "historian"),
     ),
     "hazwatch_condition_changes_total": Metric(
-        "counter", "Condition changes said by the rules.", ("class", "basis"), ("evaluate",)
+        "counter", "Condition changes said by the rules.", ("alarm_class", "basis"), ("evaluate",)
     ),
     "hazwatch_alarms": Metric("gauge", "Alarms on the list.", ("tier", "state"), ("alarm",)),
     "hazwatch_transitions_total": Metric("counter", "Alarm transitions.", ("change",), ("alarm",)),
@@ -97,6 +98,14 @@ class Metrics:
         metric = self._made[name]
         assert isinstance(metric, Gauge)
         (metric.labels(**labels) if labels else metric).set(value)
+
+    def replace_gauges(self, name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
+        """Set a labelled gauge for these label values (in the order of the table) and forget all others."""
+        metric = self._made[name]
+        assert isinstance(metric, Gauge)
+        metric.clear()
+        for labels, value in values:
+            metric.labels(*labels).set(value)
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         metric = self._made[name]

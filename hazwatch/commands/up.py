@@ -132,16 +132,15 @@ async def _until(stop: asyncio.Event, seconds: float) -> None:
 async def _stop(children: list[Child]) -> None:
     """Last started, first stopped; the broker last, so that what is on its way is still acknowledged."""
     deadline = time.monotonic() + STOP_S
-    *others, broker = list(reversed(children)) or [None]
+    if not children:
+        return
+    *others, broker = reversed(children)
     for child in others:
-        if child is not None:
-            child.ask_to_stop()
+        child.ask_to_stop()
     for child in others:
-        if child is not None:
-            await child.stopped(max(0.5, deadline - 1.5 - time.monotonic()))
-    if broker is not None:
-        broker.ask_to_stop()
-        await broker.stopped(max(0.5, deadline - time.monotonic()))
+        await child.stopped(max(0.5, deadline - 1.5 - time.monotonic()))
+    broker.ask_to_stop()
+    await broker.stopped(max(0.5, deadline - time.monotonic()))
 
 
 def _say(folder: DataDir, broker: Broker, console_port: int, took_s: float) -> None:

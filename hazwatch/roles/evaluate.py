@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Protocol
 
-from eventlog.port import EventLog, LogUnavailable, NewRecord, PositionBeyond, PositionGone, Record
+from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
 from hazwatch.folding import SNAPSHOT_S, append_all, append_tick, persist, read_chunk
@@ -22,6 +22,7 @@ from hazwatch.registry import EMPTY, RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
 from rules.engine import ActivationNeeded, Fold, warm_up
 from rules.rulebook import Rulebook, RuleProblems, compile_rules
+from rules.snapshot import header
 from schemas.changes import ConditionChange, ConditionChanges
 from schemas.partitioning import partition_of
 from schemas.records import Kind, encode
@@ -96,18 +97,21 @@ class Evaluator:
         bounds = await self._log.bounds("readings", self._partition)
         for data in self._snapshots.contents():
             try:
-                header = Fold.header(data)
-                if header.incarnation != incarnation:
-                    raise ValueError(f"it belongs to incarnation {header.incarnation}, the log is {incarnation}")
-                last = await self._log.read("readings", self._partition, header.next_offset - 1, max_records=1)
-                if not last or header.last_checksum != Fold.checksum(last[0].value):
-                    raise ValueError("its last record is not the one that the log holds")
-                return Fold.restore(data, await self._rulebook(header.revision))
-            except (ValueError, PositionGone, PositionBeyond) as error:
+                found = header(data)
+                found.check(incarnation, bounds.end, await self._last_value(found.last_offset, bounds))
+                return Fold.restore(data, await self._rulebook(found.revision))
+            except (ValueError, RevisionMissing) as error:
                 log.warning("readings/%d: a snapshot is passed over: %s", self._partition, error)
         fold = Fold(await self._rulebook(0), self._partition, incarnation)
         fold.start_at(bounds.start)
         return fold
+
+    async def _last_value(self, offset: int, bounds: Bounds) -> bytes | None:
+        """The record that a snapshot was taken after; None when the log no longer keeps it."""
+        if not bounds.start <= offset < bounds.end:
+            return None
+        records = await self._log.read("readings", self._partition, offset, max_records=1)
+        return records[0].value if records and records[0].offset == offset else None
 
     async def _rulebook(self, number: int) -> Rulebook:
         revision = EMPTY if number == 0 else await self._registry.revision(number)
@@ -184,7 +188,7 @@ class EvaluateMetrics:
     def changed(self, changes: Sequence[ConditionChange]) -> None:
         for change in changes:
             self._metrics.count(
-                "hazwatch_condition_changes_total", basis=str(change.basis), **{"class": str(change.alarm_class)}
+                "hazwatch_condition_changes_total", alarm_class=str(change.alarm_class), basis=str(change.basis)
             )
 
 
