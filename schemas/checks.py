@@ -139,7 +139,8 @@ class _Places:
 
     def of(self, tag: Tag) -> Iterator[Problem]:
         path = f"tags[{tag.name}]"
-        yield from _reference(f"{path}.enterprise", tag.enterprise, self.enterprises, "enterprise")
+        if tag.enterprise or not (tag.hazard_source or tag.equipment):
+            yield from _reference(f"{path}.enterprise", tag.enterprise, self.enterprises, "enterprise")
         if tag.hazard_source:
             yield from _reference(f"{path}.hazard_source", tag.hazard_source, self.sources, "hazard source")
             owner = self.sources.get(tag.hazard_source, tag.enterprise)
