@@ -51,30 +51,29 @@ SETUP = np.dtype([("lateness", "i8"), ("first", "i4"), ("slots", "i4")], align=T
 MEMORY = np.dtype([("key", "u8"), ("now", "i8")], align=True)
 
 StateArray = npt.NDArray[np.void]
-_EMPTY = np.int32(-1)
 
 
 @kernel
-def find(table_keys, table_at, tag):  # type: ignore[no-untyped-def]
-    """Index of a tag number in an open-addressed table, -1 when it is not in there."""
-    mask = len(table_keys) - 1
+def _find(table, tag):  # type: ignore[no-untyped-def]
+    """Index of a tag number in an open-addressed table of (number, index), -1 when it is not in there."""
+    mask = len(table) - 1
     place = (np.int64(tag) * 2654435761 >> 7) & mask
-    while table_at[place] >= 0:
-        if table_keys[place] == tag:
-            return table_at[place]
+    while table[place, 1] >= 0:
+        if table[place, 0] == tag:
+            return table[place, 1]
         place = (place + 1) & mask
     return -1
 
 
 @kernel
-def _insert(table_keys, table_at, tags):  # type: ignore[no-untyped-def]
-    mask = len(table_keys) - 1
+def _insert(table, tags):  # type: ignore[no-untyped-def]
+    mask = len(table) - 1
     for i in range(len(tags)):
         place = (np.int64(tags[i]) * 2654435761 >> 7) & mask
-        while table_at[place] >= 0:
+        while table[place, 1] >= 0:
             place = (place + 1) & mask
-        table_keys[place] = tags[i]
-        table_at[place] = i
+        table[place, 0] = tags[i]
+        table[place, 1] = i
 
 
 @kernel
@@ -95,7 +94,7 @@ def _key(event, bits, quality):  # type: ignore[no-untyped-def]
 
 @kernel
 def admit(  # type: ignore[no-untyped-def]
-    n, tag, event, value, bits, quality, sequence, table_keys, table_at, setup, state, memory, offset, now, append,
+    n, tag, event, value, bits, quality, sequence, table, setup, state, memory, offset, now, append,
     index, flags, at,
 ):  # fmt: skip
     """Fill `index` (of the tag, -1 for ignored rows), `flags` and `at` (effective event time) of the first n rows.
@@ -106,7 +105,7 @@ def admit(  # type: ignore[no-untyped-def]
     for i in range(n):
         flags[i] = 0
         index[i] = -1
-        j = find(table_keys, table_at, tag[i])
+        j = _find(table, tag[i])
         if j < 0:
             continue
         s = state[j]
@@ -151,7 +150,7 @@ def admit(  # type: ignore[no-untyped-def]
         if raw != 0:
             if slot < 0:
                 slot = rule["first"] + s["slot"]
-                s["slot"] = (s["slot"] + 1) % rule["slots"]
+                s["slot"] = s["slot"] + 1 if s["slot"] + 1 < rule["slots"] else 0
             memory[slot]["key"] = key | copies
             memory[slot]["now"] = now
             if not replaced and raw > s["highest"]:
@@ -188,9 +187,8 @@ class Admission:
     def __init__(self, tags: Sequence[Tag]) -> None:
         self.numbers = np.array([t.number for t in tags], np.int32)
         size = 1 << max(3, (2 * len(tags)).bit_length())
-        self._keys = np.zeros(size, np.int32)
-        self._places = np.full(size, _EMPTY)
-        _insert(self._keys, self._places, self.numbers)
+        self._table = np.full((size, 2), -1, np.int32)
+        _insert(self._table, self.numbers)
         self.setup = np.zeros(len(tags), SETUP)
         self.setup["lateness"] = [seconds(lateness_s(t)) for t in tags]
         self.setup["slots"] = [memory_slots(t) for t in tags]
@@ -222,7 +220,7 @@ class Admission:
         self.value[:n] = readings.value
         self.quality[:n] = readings.quality
         admitted: int = admit(
-            n, self._tag, self._event, self.value, self._bits, self.quality, self._sequence, self._keys, self._places,
+            n, self._tag, self._event, self.value, self._bits, self.quality, self._sequence, self._table,
             self.setup, self.state, self.memory, offset, now_ns, append_ns, self.index, self.flags, self.at,
         )  # fmt: skip
         return admitted

@@ -25,7 +25,7 @@ class RuleFailed(Exception):
 
 @kernel
 def _save(n, index, first, members, conditions, gates, memory, to_conditions, to_gates, to_memory):  # type: ignore[no-untyped-def]
-    """Copy the state of every condition that the rows touch, in the order of the rows."""
+    """Copy the state of every condition that the rows touch, in the order of the rows; of quiet ones without gates."""
     m = 0
     for i in range(n):
         j = index[i]
@@ -35,8 +35,9 @@ def _save(n, index, first, members, conditions, gates, memory, to_conditions, to
             c = members[k]
             to_conditions[m] = conditions[c]
             to_memory[m] = memory[c]
-            for g in range(gates.shape[1]):
-                to_gates[m, g] = gates[c, g]
+            if conditions[c]["quiet"] == 0:
+                for g in range(gates.shape[1]):
+                    to_gates[m, g] = gates[c, g]
             m += 1
     return m
 
@@ -98,9 +99,12 @@ class Evaluator:
 
     def _undo(self, index: npt.NDArray[np.int32], saved: int) -> None:
         touched = np.concatenate([self.compiled.members[a:b] for a, b in self._spans(index)])
-        states = (self.conditions, self.gates, self.memory)
-        for state, copies in zip(states, self._saved, strict=True):
-            state[touched[:saved]] = copies[:saved]
+        conditions, gates, memory = (copies[:saved] for copies in self._saved)
+        for state, copies in ((self.conditions, conditions), (self.memory, memory)):
+            state[touched] = copies
+        quiet = conditions["quiet"] != 0
+        self.gates[touched[~quiet]] = gates[~quiet]
+        self.gates["phase"][touched[quiet]] = machine.IDLE
         self.due[0] = 0  # recomputed at the next record
 
     def _spans(self, index: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:

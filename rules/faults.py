@@ -14,7 +14,7 @@ because `events` is keyed by park; the partition is part of the subject (LAWS T5
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rules.machine import NEVER, UNKNOWN
 from rules.speech import NORMAL
@@ -52,8 +52,7 @@ class Fault(Struct, frozen=True, kw_only=True):
         return Fault(rule=self.rule, name=self.name, stated=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
+class Here(NamedTuple):
     """Where the fold stands: the record at hand and the row that a change of it would have."""
 
     incarnation: int

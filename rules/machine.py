@@ -41,7 +41,8 @@ CONDITION = np.dtype(
         ("level", "i4"),  # the level that the gates give; above `stated` while a raise is held
         ("since", "i8"),  # event time at which the excursion began, 0 without one
         ("hold", "i8"),  # `now` at which the first raise was held since the last fresh good reading, 0 when none
-        ("doubtful", "i8"),  # whether `since` rests on a replaced time
+        ("doubtful", "i4"),  # whether `since` rests on a replaced time
+        ("quiet", "i4"),  # stated normal, all gates idle, nothing held: a row that is not beyond changes nothing
     ],
     align=True,
 )
@@ -158,11 +159,13 @@ def step(  # type: ignore[no-untyped-def]
     `lowers` says that the row is good, in range and in order: nothing else stops an on-delay, runs an off-delay or
     ends a level (law 7). Returns the number of changes in `out`, which held `m` before.
     """
-    s = setup[c]
     condition = conditions[c]
+    condition["quiet"] = 0
+    s = setup[c]
     late = (flags & LATE) != 0
     restart = (flags & RESTART) != 0
     pending = False
+    idle = True
     for k in range(s["levels"]):
         g = gates[c, k]
         hit = (beyond >> k) & 1 != 0
@@ -177,6 +180,7 @@ def step(  # type: ignore[no-untyped-def]
         elif late:
             # T4: a late reading may start an on-delay, never stop or restart it; nor does it touch an off-delay
             pending = pending or g["phase"] == PENDING
+            idle = idle and g["phase"] == IDLE
             continue
         if g["phase"] == PENDING:
             # T4: an on-delay ends when event time or `now` has run it, whatever this row says
@@ -201,12 +205,14 @@ def step(  # type: ignore[no-untyped-def]
         pending = pending or g["phase"] == PENDING
         if g["phase"] == PENDING:
             due[0] = min(due[0], g["on_now"] + s["on_delay"])
+        idle = idle and g["phase"] == IDLE
     level = _level(c, conditions, gates, setup)
 
     fresh = lowers and append - at <= FRESH
     if fresh:
         condition["hold"] = 0
     if level == condition["stated"]:
+        condition["quiet"] = 1 if idle and level == 0 and condition["hold"] == 0 else 0
         return m
     if level > 0 and level > condition["stated"]:
         if not fresh and _held(c, conditions, gates, setup, level, now, append, due):

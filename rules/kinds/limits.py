@@ -96,6 +96,8 @@ def rows(  # type: ignore[no-untyped-def]
                     beyond |= 2
                 elif not x >= p["limit_2"] - p["deadband"]:
                     clear |= 2
+            if beyond == 0 and conditions[c]["quiet"] != 0:
+                continue
             m = step(
                 c, conditions, gates, setup, beyond, clear, lowers, flags[i], basis, at[i], now, append, i, v, q,
                 out, due, m,

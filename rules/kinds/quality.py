@@ -69,9 +69,11 @@ def rows(  # type: ignore[no-untyped-def]
                 bad = p["over_is_alarm"] == 0.0
             else:
                 bad = under or not finite
-            good = (flags[i] & LIVE) != 0 and q < FIRST_UNCERTAIN and finite and not over and not under
             if bad:
                 memory[c]["bad_now"] = now
+            elif conditions[c]["quiet"] != 0:
+                continue
+            good = (flags[i] & LIVE) != 0 and q < FIRST_UNCERTAIN and finite and not over and not under
             clear = 1 if good and now - memory[c]["bad_now"] >= QUIET else 0
             basis = LATE_READING if (flags[i] & LATE) != 0 else READING
             m = step(

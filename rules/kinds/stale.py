@@ -59,6 +59,8 @@ def rows(  # type: ignore[no-untyped-def]
             memory[c]["silent"] = 0
             memory[c]["live_now"] = now
             memory[c]["live_append"] = append
+            if conditions[c]["quiet"] != 0:
+                continue
             m = step(
                 c, conditions, gates, setup, 0, 1, True, flags[i], READING, at[i], now, append, i, value[i], quality[i],
                 out, due, m,
