@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -195,3 +197,54 @@ def test_failing_writes_refuse_appends_and_nothing_acknowledged_is_lost(tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) > 20
+
+
+FAILING_CALLS = """
+import asyncio, sys
+from pathlib import Path
+from eventlog.open import open_embedded_writer
+from eventlog.port import LogUnavailable, NewRecord, TopicSpec
+
+async def main():
+    refused = 0
+    async with open_embedded_writer(Path(sys.argv[1]), [TopicSpec("plain", 1)]) as log:
+        for number in range(1_000):
+            value = b"%d " % number + b"x" * 20_000
+            try:
+                (position,) = await log.append("plain", 0, [NewRecord(b"k", "t", value)])
+            except LogUnavailable:
+                refused += 1
+            else:
+                print(position.offset, number)
+    print("refused", refused)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the calls fail: apt-get install strace")
+@pytest.mark.parametrize("fault", ["fdatasync:error=EIO:when=20+17", "pwrite64:error=EIO:when=90+101"])
+async def test_a_disk_that_fails_now_and_then_loses_nothing_acknowledged(tmp_path: Path, fault: str) -> None:
+    """The kernel forgets what it could not write after it has said so once: an append that failed must be written
+    anew."""
+    call = fault.partition(":")[0]
+    strace = ["strace", "-f", "-o", str(tmp_path / "trace"), "-e", f"trace={call}", "-e", f"inject={fault}"]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*strace, sys.executable, "-c", FAILING_CALLS, str(tmp_path / "log")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    *acknowledged, (_, refused) = map(str.split, done.stdout.splitlines())
+    assert int(refused) > 3
+    assert len(acknowledged) > 500
+    async with open_embedded_writer(tmp_path / "log", [TopicSpec("plain", 1)]) as log:
+        found = {record.offset: int(record.value.split()[0]) async for record in read_all(log, "plain", 0)}
+    expected = {int(offset): int(number) for offset, number in acknowledged}
+    assert {offset: found.get(offset) for offset in expected} == expected
+    numbers = list(found.values())
+    assert numbers == sorted(set(numbers))

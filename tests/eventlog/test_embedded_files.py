@@ -216,7 +216,12 @@ def short_queue() -> Iterator[None]:
 @pytest.mark.usefixtures("short_queue")
 async def test_a_full_queue_holds_appends_back_in_order(tmp_path: Path) -> None:
     async with open_embedded_writer(tmp_path, PLAIN) as opened, asyncio.TaskGroup() as group:
-        appends = [group.create_task(opened.append("plain", 0, one(b"%03d" % number * 100))) for number in range(60)]
+        # Every other one would still find room where a larger one waits.
+        sizes = [110, 1] * 30
+        appends = [
+            group.create_task(opened.append("plain", 0, one(b"%03d" % number * size)))
+            for number, size in enumerate(sizes)
+        ]
         await asyncio.sleep(0)
         for given_up in appends[5::7]:
             given_up.cancel()
