@@ -68,7 +68,15 @@ class Kafka(Server):
         self._properties.write_text(
             _PROPERTIES.format(port=self.port, controller_port=free_port(), data=self.home / "data")
         )
-        self._format()
+
+    def prepare(self) -> None:
+        cluster = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode().replace("-", "A")
+        command = self._command(
+            "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(self._properties)
+        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=self.ready_s, env=dict(self.env()))
+        if done.returncode:
+            raise ServerFailed(f"formatting Kafka's storage failed\n{done.stdout}{done.stderr}")
 
     @property
     def bootstrap(self) -> str:
@@ -124,12 +132,3 @@ class Kafka(Server):
         ]
         log = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
         return [self._java, *options, *log, "-cp", classpath, main, *args]
-
-    def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode().replace("-", "A")
-        command = self._command(
-            "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(self._properties)
-        )
-        done = subprocess.run(command, capture_output=True, text=True, timeout=self.ready_s, env=dict(self.env()))
-        if done.returncode:
-            raise ServerFailed(f"formatting Kafka's storage failed\n{done.stdout}{done.stderr}")

@@ -24,15 +24,21 @@ class Mosquitto(Server):
     def __init__(self, extra: str = "") -> None:
         self._program = require_program("mosquitto", "mosquitto", "mosquitto")
         super().__init__()
+        self.conf = self.home / "mosquitto.conf"
+        self._extra = extra
+
+    def prepare(self) -> None:
         data = self.home / "data"
         data.mkdir()
-        # Started as root the broker would become the user mosquitto, who may not enter this directory.
-        user = "user root\n" if os.geteuid() == 0 else ""
-        self.conf = self.home / "mosquitto.conf"
-        self.conf.write_text(
-            SHARED_CONF.read_text()
-            + f"\nlistener {self.port} 127.0.0.1\nallow_anonymous true\npersistence_location {data}/\n{user}{extra}\n"
-        )
+        own = [
+            f"listener {self.port} 127.0.0.1",
+            "allow_anonymous true",
+            f"persistence_location {data}/",
+            # Started as root the broker would become the user mosquitto, who may not enter this directory.
+            *(["user root"] if os.geteuid() == 0 else []),
+            self._extra,
+        ]
+        self.conf.write_text("\n".join([SHARED_CONF.read_text(), *own, ""]))
 
     def argv(self) -> Sequence[str]:
         return [self._program, "-c", str(self.conf)]

