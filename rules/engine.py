@@ -11,19 +11,23 @@ the record itself is applied, as row 0 or as the rows of its batch.
 
 from __future__ import annotations
 
+import msgspec
+
 from rules import faults, snapshot
 from rules.faults import Here
+from rules.kinds import kinds
 from rules.links import Links
-from rules.rulebook import Rulebook
+from rules.rulebook import Rulebook, compile_rules
 from rules.standing import Standing
 from schemas import records
-from schemas.batch import Batch
+from schemas.batch import Batch, batch
 from schemas.batch import decode as decode_batch
 from schemas.causes import TIMER_ROW
 from schemas.changes import Basis, ConditionChange
 from schemas.nowclock import NowClock, Step
 from schemas.records import Activate, Kind, Link, RecordError, Tick
-from schemas.time import SECOND
+from schemas.registry import Revision, Rule
+from schemas.time import OLDEST, SECOND
 
 RESTATED_EVERY = 30 * SECOND
 """LAWS C5."""
@@ -218,6 +222,26 @@ class Fold:
         if since_ns is not None:
             changes += self.standing.silence(link.name, since_ns, here)
         return changes
+
+
+def warm_up() -> None:
+    """Run every kernel once, so that no alarm waits for a compiler; call it before a process says that it is ready.
+
+    The first time after an upgrade it takes some 10 s (the machine code is kept: `rules.compiling`), later below 1 s.
+    """
+    for kind in kinds().values():
+        example = kind.examples[0]
+        rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
+        book = compile_rules(Revision(number=1, parks=(), tags=(example.tag,), rules=(rule,)), 0, 1)
+        fold = Fold(book, 0, 1)
+        beat = records.encode(Link(name=example.tag.link, up=True))
+        for second in range(3):
+            now_ns = OLDEST + second * SECOND
+            fold.apply(2 * second, now_ns, Kind.LINK, beat)
+            fold.apply_readings(2 * second + 1, now_ns, batch([example.tag.number], [now_ns], [0.0]))
+        for evaluator in fold.standing.evaluators:
+            evaluator.fire(fold.now_ns, fold.now_ns)
+        Fold.restore(fold.snapshot(), book)
 
 
 def _older(asked: int, followed: int) -> str:
