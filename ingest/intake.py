@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from ingest.acks import Message, Ticket
 from ingest.batcher import Batcher, Lane
 from ingest.config import MAX_PAYLOAD_BYTES, SourceConfig
@@ -57,6 +59,8 @@ class Intake:
             self.rejected["", Reason.UNKNOWN_NAME.value] += 1
             return None
         answer = _judged(message) or FORMATS[source.format].decode(message.payload, source)
+        if source.history and isinstance(answer, Decoded) and not np.all(answer.event_ns):
+            answer = Rejected(Reason.MALFORMED, "history needs a time for every reading")
         if isinstance(answer, Rejected):
             self._refuse(ticket, source, answer.reason, answer.detail, (), now_ns, received_ns)
         else:
