@@ -26,7 +26,7 @@ from alerting.snapshot import encode as encode_book
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
-from hazwatch.folding import SNAPSHOT_S, append_all, append_tick, persist, read_chunk
+from hazwatch.folding import SNAPSHOT_S, TICK_S, append_all, append_tick, persist, read_chunk
 from hazwatch.metrics import Metrics
 from hazwatch.registry import RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
@@ -101,6 +101,7 @@ class Keeper:
         self._clock = clock
         self._failpoint = failpoint
         self._metrics = metrics
+        self._beat_due = 0
 
     async def run(self) -> None:
         """Fold for ever."""
@@ -114,11 +115,11 @@ class Keeper:
                 if book.next_offset >= bounds.end:
                     self._follower.adopt()
                     adopted = True
+            await self._beat()
             records = await persist(
                 self._name, partial(read_chunk, self._log, "events", book.partition, book.next_offset)
             )
             if not records:
-                await persist(self._name, partial(append_tick, self._log, "events", book.partition, self._name))
                 continue
             await self._step(records)
             now = self._clock.monotonic_ns()
@@ -131,6 +132,14 @@ class Keeper:
                 if now >= state_due:
                     state_due = now + round(STATE_S * SECOND)
                     await self._publish_state(data)
+
+    async def _beat(self) -> None:
+        """Every second a tick: time passes, and the screens see that this book is kept, however busy `events` is."""
+        now = self._clock.monotonic_ns()
+        if now < self._beat_due:
+            return
+        self._beat_due = now + round(TICK_S * SECOND)
+        await persist(self._name, partial(append_tick, self._log, "events", self._book.partition, self._name))
 
     async def _step(self, records: Sequence[Record]) -> None:
         """Apply records, append all that came of them, and only then tell the follower."""
@@ -281,7 +290,7 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
             snapshots,
             book,
             dispatcher,
-            name=f"{context.name}/{partition}",
+            name=f"{context.name}/book/{partition}",
             clock=context.clock,
             failpoint=context.failpoint,
             metrics=context.metrics,

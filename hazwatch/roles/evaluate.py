@@ -30,7 +30,7 @@ from schemas.time import SECOND
 
 log = logging.getLogger(__name__)
 CHANGES_PER_RECORD = 200
-BEAT_S = 5.0
+BEAT_S = 1.0
 
 
 class EvaluateMeter(Protocol):
@@ -62,7 +62,7 @@ class Evaluator:
         self._registry = registry
         self._snapshots = snapshots
         self._partition = partition
-        self._name = f"{name}/{partition}"
+        self._name = f"{name}/evaluate/{partition}"
         self._clock = clock
         self._failpoint = failpoint
         self._meter = meter
@@ -162,7 +162,7 @@ class Evaluator:
             await persist(self._name, partial(append_all, self._log, "events", partition, records))
 
     async def _beat(self) -> None:
-        """Every 5 s a tick in `events`, which is how the alarm role sees that this partition is evaluated."""
+        """Every second a tick in `events`, by which alarm role and screens see that this partition is evaluated."""
         now = self._clock.monotonic_ns()
         if now < self._beat_due:
             return
