@@ -18,9 +18,9 @@ class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further origins that browsers may come from (behind a reverse proxy), such as `https://hazwatch.park.example`."""
     telemetry_hz: float = 5.0
     pipeline_stale_s: float = 2.5
-    """Age of the newest record of a partition (ticks come every second) past which the pipeline counts as stale."""
+    """Silence of what speaks every second (readings partitions, evaluators, books) past which the pipeline is stale."""
     beat_stale_s: float = 12.0
-    """The same for what beats every 5 s: links of ingest and evaluators."""
+    """The same for what beats every 5 s: the links of ingest."""
     answer_s: float = 5.0
     """How long an acknowledgement waits for its answer before 202 is returned."""
     live_minutes: int = 10

@@ -23,7 +23,7 @@ from schemas.time import MS, SECOND
 
 View = Literal["desk", "alarms"]
 VIEWS: tuple[View, ...] = ("desk", "alarms")
-BEAT_S = 1.0
+BEAT_S = 0.5
 ALARM_PACE_S = 0.02
 HOLD_NS = 6 * SECOND
 OUTBOX_FRAMES = 64

@@ -65,8 +65,7 @@ class Live:
     async def run(self) -> None:
         """Follow the log, for ever. Raises when the log was replaced by another one: the process must start again."""
         alarms, readings, events = [await self._log.partitions(topic) for topic in ("alarms", "readings", "events")]
-        self.marks.expect("readings", readings)
-        self.marks.expect("events", events)
+        self.marks.expect(readings, events, self._clock.now_ns())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_registry(), name="registry")
             for p in range(alarms):
@@ -158,7 +157,7 @@ class Live:
         await asyncio.sleep(0)
 
     async def _follow_events(self, partition: int) -> None:
-        """Only for its clock: append times, and the ticks of the evaluators."""
+        """Only for the beats of evaluators and books."""
         bounds = await self._log.bounds("events", partition)
         start = max(bounds.start, bounds.end - 50)
 
@@ -168,7 +167,6 @@ class Live:
                     tick = self._decode(record)
                     if isinstance(tick, Tick):
                         self.marks.tick(tick.by, record.append_ns)
-            self.marks.record("events", partition, records[-1].append_ns)
 
         await follow(self._log, "events", partition, start, apply)
 
@@ -203,7 +201,7 @@ class Live:
             rows = self.latest.apply(stamped)
             self.ring.resize(self.latest.count)
             self.ring.add(rows, stamped)
-        self.marks.record("readings", partition, records[-1].append_ns)
+        self.marks.reading(partition, records[-1].append_ns)
 
     def _decode(self, record: Record) -> object:
         try:

@@ -7,45 +7,49 @@ from schemas.time import MS
 
 
 class Watermarks:
-    """The newest append time per partition of `readings` and `events`, per evaluated partition, and of any link."""
+    """Newest append times: per partition of `readings`, of links, and of the beats of evaluators and books.
+
+    An evaluator beats every second in `events` as `name/evaluate/<partition of readings>`, a book as
+    `name/book/<partition of events>`; of twins the livelier counts. What has not spoken yet counts from `start_ns`.
+    """
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, int], int] = {}
-        self._evaluated: dict[int, int] = {}
+        self._readings: dict[int, int] = {}
+        self._rules: dict[int, int] = {}
+        self._book: dict[int, int] = {}
         self._link_ns = 0
-        self._readings_partitions = 0
 
-    def expect(self, topic: str, partitions: int) -> None:
-        """These partitions exist: the slowest one counts, also before it has said anything."""
-        for partition in range(partitions):
-            self._newest.setdefault((topic, partition), 0)
-        if topic == "readings":
-            self._readings_partitions = partitions
+    def expect(self, readings: int, events: int, start_ns: int) -> None:
+        """So many partitions exist: the slowest of each stage counts, also one that says nothing at all."""
+        self._readings = dict.fromkeys(range(readings), start_ns)
+        self._rules = dict.fromkeys(range(readings), start_ns)
+        self._book = dict.fromkeys(range(events), start_ns)
+        self._link_ns = start_ns
 
-    def record(self, topic: str, partition: int, append_ns: int) -> None:
-        """A record of this partition was applied."""
-        self._newest[topic, partition] = max(append_ns, self._newest.get((topic, partition), 0))
+    def reading(self, partition: int, append_ns: int) -> None:
+        """A record of this partition of `readings` was applied."""
+        self._readings[partition] = append_ns
 
     def link(self, append_ns: int) -> None:
         """A heartbeat of an ingest process."""
         self._link_ns = max(self._link_ns, append_ns)
 
     def tick(self, by: str, append_ns: int) -> None:
-        """A tick in `events`; an evaluator signs it with its name and the partition that it evaluates (`name/3`)."""
-        name, _, partition = by.rpartition("/")
-        if name and not name.startswith("alarm") and partition.isdecimal():
-            self._evaluated[int(partition)] = max(append_ns, self._evaluated.get(int(partition), 0))
+        """A tick in `events`."""
+        name, _, number = by.rpartition("/")
+        stage = {"evaluate": self._rules, "book": self._book}.get(name.rpartition("/")[2])
+        if stage is not None and number.isdecimal() and int(number) in stage:
+            stage[int(number)] = max(append_ns, stage[int(number)])
 
     def marks(self) -> Marks:
         """The slowest partition of each stage, in ms."""
 
-        def slowest(topic: str) -> int:
-            return min((at for (name, _), at in self._newest.items() if name == topic), default=0) // MS
+        def slowest(stage: dict[int, int]) -> int:
+            return min(stage.values(), default=0) // MS
 
-        rules = [self._evaluated.get(p, 0) for p in range(self._readings_partitions)]
         return Marks(
-            readings=slowest("readings"),
+            readings=slowest(self._readings),
             ingest=self._link_ns // MS,
-            rules=min(rules, default=0) // MS,
-            events=slowest("events"),
+            rules=slowest(self._rules),
+            book=slowest(self._book),
         )

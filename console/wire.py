@@ -1,6 +1,6 @@
 """The frames of the WebSocket, and the alarm as the screen gets it. Times are whole ms UTC, 0 when not happened.
 
-Server to client: `hello`, `snap` (replaces everything), `d` (seq = previous + 1), `hb` every second.
+Server to client: `hello`, `snap` (replaces everything), `d` (seq = previous + 1), `hb` twice a second.
 Client to server: `hello`, `ack` every second, `resync`, `sub`.
 """
 
@@ -108,7 +108,7 @@ class Marks(msgspec.Struct, frozen=True):
     readings: int
     ingest: int
     rules: int
-    events: int
+    book: int
 
 
 class Values(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ def router(config: ConsoleConfig, live: Live, hub: Hub, clock: Clock, health: He
         if not live.ready:
             return Status.STARTING
         marks = live.marks.marks()
-        age_s = (clock.now_ns() // MS - min(marks.readings, marks.events)) / 1000
+        age_s = (clock.now_ns() // MS - min(marks.readings, marks.rules, marks.book)) / 1000
         return Status.OK if age_s <= config.pipeline_stale_s else Status.STALE
 
     @api.get("/api/health")

@@ -181,8 +181,10 @@ class Plant:
         while True:
             if not self.silent:
                 for partition in range(2):
-                    await self.say("readings", Tick(by="evaluate/0"), Link(name="ingest", up=True), partition=partition)
-                await self.say("events", Tick(by="evaluate/0"), Tick(by="evaluate/1"), Tick(by="alarm/0"))
+                    await self.say(
+                        "readings", Tick(by="t/evaluate/0"), Link(name="ingest", up=True), partition=partition
+                    )
+                await self.say("events", Tick(by="t/evaluate/0"), Tick(by="t/evaluate/1"), Tick(by="t/book/0"))
                 await self._values(time.time_ns())
             await asyncio.sleep(1)
 

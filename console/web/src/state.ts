@@ -31,6 +31,8 @@ export const pending = signal<ReadonlySet<string>>(new Set());
 export const sound = signal<SoundState>("blocked");
 export const fresh = signal<Freshness>({ kind: "waiting" });
 export const synced = signal(false);
+/** The alarm list is complete: the server has read the log to its end, and this page has its snapshot. */
+export const ready = signal(false);
 /** ms UTC by the server's clock, four times a second. */
 export const clock = signal(Date.now());
 export const alarmsVersion = signal(0);
@@ -46,6 +48,12 @@ export const live = computed(() => synced.value && isLive(fresh.value));
 export const mayAcknowledge = computed(
   () => session.value.kind === "in" && session.value.me.permissions.includes("acknowledge"),
 );
+
+/** No reading for longer than the point may be silent. `now` by the server's clock, ms. */
+export function isSilent(tag: Tag, now: number): boolean {
+  const at = store.values.timeOf(tag.number);
+  return at === 0 || now - at > tag.stale * 1000;
+}
 
 const HOUR = 3_600_000;
 let frames = 0;
@@ -75,6 +83,7 @@ const connection = new Connection(
 /** Bring the signals up to what the store and the clock say; cheap, and called at every frame and four times a second. */
 function look(): void {
   synced.value = connection.synced;
+  ready.value = store.ready;
   const next = freshness({
     now: performance.now(),
     lastFrame: connection.lastFrame,

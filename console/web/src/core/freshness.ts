@@ -4,7 +4,7 @@ import type { Limits, Marks } from "./protocol";
 export const LINK_STALE_MS = 2500;
 export const LAG_STALE_MS = 3000;
 
-export type Stage = "readings" | "ingest" | "rules" | "events";
+export type Stage = "readings" | "ingest" | "rules" | "book";
 export type Freshness =
   | { readonly kind: "live" }
   | { readonly kind: "waiting" }
@@ -33,8 +33,8 @@ export function freshness(facts: LinkFacts): Freshness {
   if (!facts.ready) return { kind: "waiting" };
   let worst: Freshness = { kind: "live" };
   let excess = 0;
-  for (const stage of ["events", "readings", "rules", "ingest"] as const) {
-    const limit = stage === "events" || stage === "readings" ? facts.limits.pipelineStale : facts.limits.beatStale;
+  for (const stage of ["book", "readings", "rules", "ingest"] as const) {
+    const limit = stage === "ingest" ? facts.limits.beatStale : facts.limits.pipelineStale;
     const age = facts.serverNow - facts.marks[stage];
     if (age > limit && age - limit > excess) {
       excess = age - limit;

@@ -7,7 +7,7 @@ export interface Marks {
   readonly readings: number;
   readonly ingest: number;
   readonly rules: number;
-  readonly events: number;
+  readonly book: number;
 }
 
 export interface Limits {

@@ -78,7 +78,7 @@ export class Store {
   /** The server has read the alarms to their end, and this screen has a snapshot of them. */
   ready = false;
   registry = 0;
-  marks: Marks = { readings: 0, ingest: 0, rules: 0, events: 0 };
+  marks: Marks = { readings: 0, ingest: 0, rules: 0, book: 0 };
   limits: Limits = { pipelineStale: 2500, beatStale: 12000 };
   /** Count up whenever something of that kind changed. */
   alarmsVersion = 0;

@@ -73,6 +73,7 @@ export const en = {
   classSystem: "System",
 
   acknowledge: "Acknowledge",
+  acknowledgeShort: "Ack",
   acknowledging: "Sending…",
   ackComment: "Comment (optional)",
   ackBy: (who: string) => `by ${who}`,
@@ -151,7 +152,7 @@ export const en = {
   pipelineUnknown: "Pipeline ?",
   staleLink: (age: string) => `NOT LIVE — nothing heard from the server for ${age}`,
   staleLag: (age: string) => `NOT LIVE — this screen is ${age} behind`,
-  staleEvents: (age: string) => `NOT LIVE — the alarm service has been silent for ${age}`,
+  staleBook: (age: string) => `NOT LIVE — the alarm service has been silent for ${age}`,
   staleReadings: (age: string) => `NOT LIVE — the log of readings has been silent for ${age}`,
   staleRules: (age: string) => `NOT LIVE — the evaluation of rules has been silent for ${age}`,
   staleIngest: (age: string) => `NOT LIVE — data collection has been silent for ${age}`,

@@ -75,6 +75,7 @@ export const zh: Dictionary = {
   classSystem: "系统",
 
   acknowledge: "确认",
+  acknowledgeShort: "确认",
   acknowledging: "发送中…",
   ackComment: "备注（可不填）",
   ackBy: (who) => who,
@@ -153,7 +154,7 @@ export const zh: Dictionary = {
   pipelineUnknown: "数据链路未知",
   staleLink: (age) => `画面未更新 — 已 ${age} 未收到服务器数据`,
   staleLag: (age) => `画面未更新 — 本画面滞后 ${age}`,
-  staleEvents: (age) => `画面未更新 — 报警服务已 ${age} 无响应`,
+  staleBook: (age) => `画面未更新 — 报警服务已 ${age} 无响应`,
   staleReadings: (age) => `画面未更新 — 实时数据已 ${age} 无记录`,
   staleRules: (age) => `画面未更新 — 规则计算已 ${age} 无响应`,
   staleIngest: (age) => `画面未更新 — 数据采集已 ${age} 无响应`,

@@ -4,7 +4,7 @@ import { t } from "../i18n";
 import { acknowledge, live, mayAcknowledge, pending } from "../state";
 
 /** One click. The button goes away when the server's stream says that the alarm is acknowledged, never before. */
-export function AckButton(props: { alarm: Alarm; comment?: () => string; wide?: boolean }): JSX.Element {
+export function AckButton(props: { alarm: Alarm; comment?: () => string; wide?: boolean; short?: boolean }): JSX.Element {
   const words = t.value;
   const busy = pending.value.has(props.alarm.id);
   const locked = !live.value || !mayAcknowledge.value;
@@ -22,7 +22,7 @@ export function AckButton(props: { alarm: Alarm; comment?: () => string; wide?: 
         void acknowledge(props.alarm, props.comment?.() ?? "");
       }}
     >
-      {busy ? words.acknowledging : words.acknowledge}
+      {busy ? words.acknowledging : props.short ? words.acknowledgeShort : words.acknowledge}
     </button>
   );
 }

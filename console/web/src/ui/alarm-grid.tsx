@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { rowsOf } from "../core/order";
 import { type Alarm, wantsAcknowledgement } from "../core/types";
 import { t } from "../i18n";
-import { alarmList, selection, store } from "../state";
+import { alarmList, ready, selection, store } from "../state";
 import { AlarmRow, ROW_HEIGHT } from "./alarm-row";
 import { Icon } from "./icons";
 import { VirtualList } from "./virtual-list";
@@ -161,7 +161,7 @@ export function AlarmGrid(): JSX.Element {
 
 function EmptyAlarms(props: { filtered: boolean }): JSX.Element {
   const words = t.value;
-  if (!store.ready) return <p class="empty">{words.waitingTitle}</p>;
+  if (!ready.value) return <p class="empty">{words.waitingTitle}</p>;
   if (props.filtered) return <p class="empty">{words.noAlarmMatches}</p>;
   return (
     <div class="empty">

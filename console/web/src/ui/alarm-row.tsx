@@ -2,12 +2,12 @@ import type { JSX } from "preact";
 import { formatAge, formatLimit, formatMoment, formatValue, plainName } from "../core/format";
 import { type Alarm, isReturned, isUnacknowledged, shownTier, wantsAcknowledgement } from "../core/types";
 import { t } from "../i18n";
-import { clock, store, valuesVersion } from "../state";
+import { clock, isSilent, store, tagsByNumber, valuesVersion } from "../state";
 import { AckButton } from "./ack-button";
 import { Icon, type IconName, TierSymbol } from "./icons";
 import { alarmTitle, className, FIRST_BAD, levelMark, levelName, placePath, qualityName, spoken, stateName } from "./words";
 
-export const ROW_HEIGHT = 46;
+export const ROW_HEIGHT = 48;
 
 const STATE_ICONS: Partial<Record<Alarm["state"], IconName>> = {
   acknowledged: "check",
@@ -22,6 +22,14 @@ export function NowValue(props: { alarm: Alarm }): JSX.Element {
   void valuesVersion.value;
   const { alarm } = props;
   const quality = alarm.tag > 0 ? store.values.qualityOf(alarm.tag) : -1;
+  const tag = tagsByNumber.value.get(alarm.tag);
+  if (tag && quality >= 0 && quality < FIRST_BAD && isSilent(tag, clock.value)) {
+    return (
+      <span class="value number silent">
+        {formatValue(store.values.valueOf(alarm.tag))} <small>{alarm.unit}</small>
+      </span>
+    );
+  }
   if (quality >= FIRST_BAD || (quality < 0 && alarm.value === null)) {
     return <span class="value no-value">{quality >= FIRST_BAD ? qualityName(quality) : "—"}</span>;
   }
@@ -90,7 +98,7 @@ export function AlarmRow(props: { alarm: Alarm; gone: boolean; selected: boolean
       </span>
       <span class="two-lines where">
         <span>{innermost}</span>
-        <small>{outer.join(" · ")}</small>
+        <small>{outer.join(" / ")}</small>
       </span>
       <span class="right">
         <NowValue alarm={alarm} />

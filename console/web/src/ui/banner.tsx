@@ -1,14 +1,14 @@
 /** On every page, of fixed height: counts per tier, the three most urgent unacknowledged alarms, the sound. */
 import type { JSX } from "preact";
-import { formatAge, formatLimit, formatValue } from "../core/format";
+import { formatAge, formatValue } from "../core/format";
 import { countByTier } from "../core/order";
 import { type Alarm, isReturned, shownTier, type Tier, wantsAcknowledgement } from "../core/types";
 import { t } from "../i18n";
 import { go } from "../router";
-import { alarmList, clock, horn, selection, silence, siren, sound, store } from "../state";
+import { alarmList, clock, horn, ready, selection, silence, siren, sound } from "../state";
 import { AckButton } from "./ack-button";
 import { Icon, TierSymbol } from "./icons";
-import { alarmTitle, levelMark, levelName, tierName } from "./words";
+import { alarmTitle, levelName, tierName } from "./words";
 
 const TIERS = [1, 2, 3, 4] as const;
 
@@ -34,7 +34,6 @@ function TierTile(props: { tier: Tier; open: number; total: number }): JSX.Eleme
 function TopAlarm(props: { alarm: Alarm }): JSX.Element {
   const { alarm } = props;
   const tier = shownTier(alarm);
-  const mark = levelMark(alarm.levelName || alarm.peakLevelName);
   return (
     <article class={`top-alarm t${tier}`} data-test="top-alarm">
       <TierSymbol tier={tier} size={30} hollow={isReturned(alarm)} />
@@ -54,15 +53,10 @@ function TopAlarm(props: { alarm: Alarm }): JSX.Element {
               {formatValue(alarm.value)} {alarm.unit}
             </span>
           )}
-          {alarm.limit !== null && mark && (
-            <span class="muted number">
-              {mark} {formatLimit(alarm.limit)}
-            </span>
-          )}
           <span class="number">{formatAge(clock.value - alarm.raised)}</span>
         </span>
       </button>
-      <AckButton alarm={alarm} />
+      <AckButton alarm={alarm} short />
     </article>
   );
 }
@@ -87,8 +81,8 @@ function SoundControl(): JSX.Element {
         {state === "silenced" && <small>{words.soundRearm}</small>}
       </span>
       {state === "sounding" && (
-        <button type="button" class="button" onClick={silence}>
-          {words.soundSilence} <kbd>M</kbd>
+        <button type="button" class="button" title="M" onClick={silence}>
+          {words.soundSilence}
         </button>
       )}
       {state === "quiet" && siren.tier === null && (
@@ -122,7 +116,7 @@ export function Banner(): JSX.Element {
         ))}
         {top.length === 0 && (
           <p class="all-clear">
-            {store.ready ? (
+            {ready.value ? (
               <>
                 <Icon name="check" size={22} />
                 {words.noUnacknowledged}

@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import { formatClock, formatDate, formatLimit, formatValue } from "../core/format";
 import { badSpans, type Columns } from "../core/series";
-import type { Tag } from "../core/types";
+import { type Alarm, shownTier, type Tag } from "../core/types";
 import { levelMark } from "./words";
 
 const LEVELS = ["low_low", "low", "high", "high_high"];
@@ -122,7 +122,40 @@ function timeLabels(_: uPlot, splits: number[], __: number, ___: number, step: n
   });
 }
 
-export function chartOf(element: HTMLElement, tag: Tag, data: () => Columns, say: (text: string) => void): uPlot {
+/** A bar along the bottom while the alarm lasts, and a line where it began. */
+function drawAlarm(plot: uPlot, alarm: Alarm, element: HTMLElement, colours: Colours): void {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio;
+  const right = bbox.left + bbox.width;
+  const position = (at: number): number => Math.min(right, Math.max(bbox.left, plot.valToPos(at / 1000, "x", true)));
+  const from = position(alarm.onset || alarm.raised);
+  const to = alarm.returned ? position(alarm.returned) : right;
+  const height = 5 * ratio;
+  ctx.save();
+  ctx.fillStyle = getComputedStyle(element).getPropertyValue(`--t${shownTier(alarm)}`).trim();
+  ctx.fillRect(from, bbox.top + bbox.height - height, to - from, height);
+  if (from > bbox.left) {
+    ctx.strokeStyle = colours.limit;
+    ctx.lineWidth = ratio;
+    ctx.setLineDash([2 * ratio, 3 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(from, bbox.top);
+    ctx.lineTo(from, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+export interface ChartSource {
+  readonly tag: Tag;
+  columns(): Columns;
+  alarm(): Alarm | null;
+  /** Hears what the cursor points at. */
+  say(text: string): void;
+}
+
+export function chartOf(element: HTMLElement, source: ChartSource): uPlot {
+  const { tag } = source;
   const colours = coloursOf(element);
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axis: uPlot.Axis = {
@@ -153,20 +186,22 @@ export function chartOf(element: HTMLElement, tag: Tag, data: () => Columns, say
       drawClear: [(plot) => drawZones(plot, tag, colours)],
       draw: [
         (plot) => {
-          drawBad(plot, data(), colours);
+          drawBad(plot, source.columns(), colours);
           drawLimits(plot, tag, colours);
+          const alarm = source.alarm();
+          if (alarm) drawAlarm(plot, alarm, element, colours);
         },
       ],
       setCursor: [
         (plot) => {
           const index = plot.cursor.idx;
-          const { t: times, v } = data();
+          const { t: times, v } = source.columns();
           const at = index === null || index === undefined ? undefined : times[index];
-          say(at === undefined ? "" : `${formatClock(at * 1000)}  ${formatValue(v[index as number])} ${tag.unit}`);
+          source.say(at === undefined ? "" : `${formatClock(at * 1000)}  ${formatValue(v[index as number])} ${tag.unit}`);
         },
       ],
     },
   };
-  const { t, lo, hi, v } = data();
+  const { t, lo, hi, v } = source.columns();
   return new uPlot(options, [t, lo, hi, v], element);
 }

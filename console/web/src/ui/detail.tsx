@@ -111,7 +111,7 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
       ) : (
         alarm.comment && <p class="comment">{plainName(alarm.comment)}</p>
       )}
-      {tag && <TrendPane tag={tag} />}
+      {tag && <TrendPane tag={tag} alarm={alarm} />}
       <GuidancePane guidance={detail.value?.guidance} raised={alarm.raised} open={wantsAcknowledgement(alarm)} />
     </aside>
   );
@@ -155,7 +155,7 @@ function TagDetailPane(props: { tag: Tag }): JSX.Element {
           <span class="number">{at ? formatAge(clock.value - at) : "—"}</span>
         </Fact>
       </dl>
-      <TrendPane tag={tag} />
+      <TrendPane tag={tag} alarm={alarm ?? null} />
     </aside>
   );
 }

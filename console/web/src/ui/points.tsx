@@ -4,18 +4,13 @@ import type { JSX } from "preact";
 import { formatAge, formatValue, plainName } from "../core/format";
 import { type Alarm, isReturned, isUnacknowledged, shownTier, type Tag } from "../core/types";
 import { say, t } from "../i18n";
-import { alarmList, clock, registry, selection, store, valuesVersion } from "../state";
+import { alarmList, clock, isSilent, registry, selection, store, valuesVersion } from "../state";
 import { Icon, TierSymbol } from "./icons";
 import { RangeBar } from "./range-bar";
 import { VirtualList } from "./virtual-list";
 import { FIRST_BAD, FIRST_UNCERTAIN, qualityName, tagTitle } from "./words";
 
 const ROW_HEIGHT = 32;
-
-function isSilent(tag: Tag, now: number): boolean {
-  const at = store.values.timeOf(tag.number);
-  return at === 0 || now - at > tag.stale * 1000;
-}
 
 export function Points(): JSX.Element {
   const words = t.value;
@@ -113,7 +108,7 @@ export function Points(): JSX.Element {
               where={[places.value.get(tag.hazardSource), places.value.get(tag.enterprise)]
                 .filter((name) => name !== undefined)
                 .map(say)
-                .join(" · ")}
+                .join(" / ")}
               selected={tag.number === selected}
             />
           );

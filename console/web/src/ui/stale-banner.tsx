@@ -21,7 +21,7 @@ function message(state: Freshness): string {
       return words.staleLag(formatAge(state.age));
     case "pipeline": {
       const say = {
-        events: words.staleEvents,
+        book: words.staleBook,
         readings: words.staleReadings,
         rules: words.staleRules,
         ingest: words.staleIngest,

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { append, columnsOf, emptyColumns, trim } from "../core/series";
-import type { Tag } from "../core/types";
+import type { Alarm, Tag } from "../core/types";
 import { language, t } from "../i18n";
 import { api, clock, fresh, RANGES, store, valuesVersion } from "../state";
 import { theme } from "../theme";
@@ -12,7 +12,7 @@ import { chartOf } from "./chart";
 
 type RangeKey = (typeof RANGES)[number]["key"];
 
-export function TrendPane(props: { tag: Tag }): JSX.Element {
+export function TrendPane(props: { tag: Tag; alarm: Alarm | null }): JSX.Element {
   const { tag } = props;
   const words = t.value;
   const range = useSignal<RangeKey>("range10m");
@@ -23,6 +23,8 @@ export function TrendPane(props: { tag: Tag }): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const data = useRef(emptyColumns());
+  const latest = useRef<Alarm | null>(null);
+  latest.current = props.alarm;
   const span = RANGES.find((candidate) => candidate.key === range.value)?.ms ?? RANGES[0].ms;
 
   function draw(): void {
@@ -38,7 +40,12 @@ export function TrendPane(props: { tag: Tag }): JSX.Element {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const plot = chartOf(element, tag, () => data.current, (text) => (readout.value = text));
+    const plot = chartOf(element, {
+      tag,
+      columns: () => data.current,
+      alarm: () => latest.current,
+      say: (text) => (readout.value = text),
+    });
     chart.current = plot;
     draw();
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: element.clientHeight }));
