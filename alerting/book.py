@@ -128,7 +128,7 @@ class Book:
                 self._obey(payload, work)
             case Receipt():
                 receipts = (payload,)
-                self._channels([self.outbox.hear(payload, offset)], work)
+                self._channels([self.outbox.hear(payload, offset, self.now_ns)], work)
             case Tick():
                 pass
             case RecordError():

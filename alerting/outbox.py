@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from schemas.alarms import Notice, Receipt, ReceiptKind
 from schemas.registry import Struct
-from schemas.time import HOUR
+from schemas.time import HOUR, SECOND
 
 KEPT_NS = 25 * HOUR
 """A dispatcher gives a notice up after 24 h at most; one that nobody answers for leaves the book after this `now`."""
@@ -22,6 +22,9 @@ MOST_NOTICES = 20_000
 
 MOST_REMEMBERED = 20_000
 """Finished notices and receipts of notices not yet seen; the oldest are forgotten."""
+
+HELD_NS = 5 * SECOND
+"""For so long who said `trying` is left alone (LAWS D1)."""
 
 FAILURES_TO_FAULT = 3
 GONE = "gone: "
@@ -42,13 +45,18 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class Entry:
-    """One notice in the outbox. `trying_offset`/`trying_by` are those of the last `trying` in the log (-1: none)."""
+    """One notice in the outbox.
+
+    `trying_offset`, `trying_by` and `trying_ns` (in `now`) are those of the `trying` that holds it (-1: none): one that
+    came while another dispatcher's had held for less than `HELD_NS` counts for nothing, so all agree on who sends.
+    """
 
     notice: Notice
     status: Status = Status.PENDING
     attempts: int = 0
     trying_offset: int = -1
     trying_by: str = ""
+    trying_ns: int = 0
     detail: str = ""
     since_ns: int = 0
 
@@ -72,6 +80,7 @@ class EntryState(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     trying_offset: int = -1
     trying_by: str = ""
+    trying_ns: int = 0
     detail: str = ""
     since_ns: int = 0
 
@@ -123,7 +132,7 @@ class Outbox:
             self._oldest_ns = min(self._oldest_ns, now_ns) if len(self._entries) > 1 else now_ns
         return self._make_room() if len(self._entries) > MOST_NOTICES else []
 
-    def hear(self, receipt: Receipt, offset: int) -> ChannelHealth | None:
+    def hear(self, receipt: Receipt, offset: int, now_ns: int) -> ChannelHealth | None:
         """Fold a receipt; says when its channel began to fail or works again."""
         entry = self._entries.get(receipt.notice)
         if entry is None:
@@ -133,9 +142,11 @@ class Outbox:
         channel = entry.notice.channel
         match receipt.kind:
             case ReceiptKind.TRYING:
-                entry.status = Status.TRYING
-                entry.attempts += 1
-                entry.trying_offset, entry.trying_by = offset, receipt.by
+                held = entry.status is Status.TRYING and now_ns - entry.trying_ns < HELD_NS
+                if not held or entry.trying_by == receipt.by:
+                    entry.status = Status.TRYING
+                    entry.attempts += 1
+                    entry.trying_offset, entry.trying_by, entry.trying_ns = offset, receipt.by, now_ns
                 return None
             case ReceiptKind.FAILED:
                 entry.status = Status.FAILED
@@ -168,6 +179,7 @@ class Outbox:
                     attempts=entry.attempts,
                     trying_offset=entry.trying_offset,
                     trying_by=entry.trying_by,
+                    trying_ns=entry.trying_ns,
                     detail=entry.detail,
                     since_ns=entry.since_ns,
                 )
@@ -188,6 +200,7 @@ class Outbox:
                 entry.attempts,
                 entry.trying_offset,
                 entry.trying_by,
+                entry.trying_ns,
                 entry.detail,
                 entry.since_ns,
             )
