@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rules.compiling import kernel
 from schemas.batch import Batch
+from schemas.quality import Quality
 from schemas.registry import Tag
 from schemas.time import FUTURE, OLDEST, SECOND, seconds
 
@@ -28,7 +29,9 @@ RESTART = 8
 REMEMBERED = 60 * SECOND
 """How long an evaluated reading is remembered to recognise its copies (LAWS L4)."""
 REGRESSION = 300 * SECOND
-"""A tag silent for this long takes a reading whose sequence went back: its gateway lost its boot number."""
+"""After this much silence even a sequence that went back within one boot is believed: its counter is broken."""
+
+BAD = int(Quality.BAD)
 
 STATE = np.dtype(
     [
@@ -105,6 +108,8 @@ def admit(  # type: ignore[no-untyped-def]
     for i in range(n):
         flags[i] = 0
         index[i] = -1
+        if quality[i] < 0:
+            quality[i] = BAD  # no quality of ours is negative
         j = _find(table, tag[i])
         if j < 0:
             continue
@@ -116,8 +121,9 @@ def admit(  # type: ignore[no-untyped-def]
         when = append if replaced else raw
         number = sequence[i]
         newer = number > s["sequence"]  # L2: never late
-        # a sequence at or below the last one is a copy, unless it is another sample of the same message
-        regressed = number > 0 and not newer and s["sequence_offset"] != offset
+        # within one boot a sequence at or below the last is a copy or a straggler, unless it is of the same message
+        same_boot = number > 0 and number >> 32 == s["sequence"] >> 32
+        regressed = same_boot and not newer and (number < s["sequence"] or s["sequence_offset"] != offset)
         quiet = now - s["live_now"]
 
         # L4: the same reading within 60 s is a copy, the third is a standing clock; without a time there are no copies
@@ -138,14 +144,12 @@ def admit(  # type: ignore[no-untyped-def]
 
         # L1, L2: late is relative to the tag; after a silence the next reading is live whatever its time
         restart = s["seen"] == 0 or quiet >= rule["lateness"]
+        believed = restart and (not regressed or quiet >= REGRESSION)
         kind = LIVE
-        if not replaced and not newer and s["seen"] != 0 and raw < s["newest"]:
-            if restart and not (regressed and quiet < REGRESSION):
-                kind = LIVE
-            elif s["newest"] - raw <= rule["lateness"]:
-                kind = LATE
-            else:
+        if (raw < s["newest"] or regressed) and not (replaced or newer or believed or s["seen"] == 0):
+            if s["newest"] - raw > rule["lateness"]:
                 continue
+            kind = LATE
 
         if raw != 0:
             if slot < 0:
@@ -160,7 +164,7 @@ def admit(  # type: ignore[no-untyped-def]
         at[i] = when
         flags[i] = kind | (DOUBTFUL if replaced else 0)
         admitted += 1
-        if newer:
+        if newer or (kind == LIVE and number > 0 and not same_boot):
             s["sequence"] = number
             s["sequence_offset"] = offset
         if kind == LIVE:

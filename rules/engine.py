@@ -11,8 +11,6 @@ the record itself is applied, as row 0 or as the rows of its batch.
 
 from __future__ import annotations
 
-import msgspec
-
 from rules import faults, snapshot
 from rules.faults import Here
 from rules.kinds import kinds
