@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from schemas.problems import Problem
 
-_PATH = re.compile(r"(\w+)\[(.*?)\](?:\.([\w.\[\]-]+))?")
+_PATH = re.compile(r"(\w+)\[(.*?)\](?:\.(.+))?")
 _KINDS = {
     "parks": "park",
     "enterprises": "enterprise",
