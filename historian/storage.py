@@ -48,12 +48,16 @@ async def detect(conn: AsyncConnection) -> Storage:
             why = str(error).splitlines()[0]
             return Storage(StorageKind.NATIVE, server, "", f"the extension timescaledb could not be created: {why}")
         extension = available
-    extension = str(extension)
+    licence = await _one(conn, "SELECT current_setting('timescaledb.license', true)")
+    return judged(server, str(extension), str(licence))
+
+
+def judged(server: str, extension: str, licence: str) -> Storage:
+    """Whether a TimescaleDB of this version (`2.28.3`, `2.23.0-dev`) under this licence setting is enough."""
     version = tuple(int(part) for part in extension.split("-")[0].split(".")[:2])
     if version < LEAST_TIMESCALE:
         least = ".".join(map(str, LEAST_TIMESCALE))
         return Storage(StorageKind.NATIVE, server, extension, f"TimescaleDB {extension} is older than {least}")
-    licence = await _one(conn, "SELECT current_setting('timescaledb.license', true)")
     if licence != "timescale":
         return Storage(
             StorageKind.NATIVE,
