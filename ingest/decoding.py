@@ -43,10 +43,13 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A part of a message that was refused, by key; the rest of the message stands."""
+    """A part of a message that was refused; the rest of the message stands.
+
+    `name` is the key in the payload, or the name of a tag where the key had become one.
+    """
 
     reason: Reason
-    key: str
+    name: str
     detail: str
     value: float | None = None
 

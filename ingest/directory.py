@@ -50,8 +50,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with a message that has these names. `refused` lists (position in the message, why)."""
+    """What to do with a message that has these names: `readings` of them are written, in `parts`, `refused` lists
+    (position in the message, why), and the rest is ignored."""
 
+    readings: int
     parts: tuple[Part, ...]
     refused: tuple[tuple[int, Refused], ...]
 
@@ -192,18 +194,17 @@ class Directory:
     def _resolve(self, source: SourceConfig, key: str, unit: str, name: str, enterprise: str) -> list[Target] | Refused:
         tags = [tag for tag in (known.get(name) for known in self._revisions) if tag is not None]
         if not tags:
-            return Refused(Reason.UNKNOWN_NAME, key, f"no tag is called {name[:80]!r}")
+            return Refused(Reason.UNKNOWN_NAME, name, "no tag has this name")
         if source.enterprise and any(tag.enterprise != enterprise for tag in tags):
-            return Refused(
-                Reason.WRONG_ENTERPRISE, key, f"tag {name!r} is of {tags[0].enterprise!r}, not of {enterprise[:80]!r}"
-            )
+            detail = f"the tag is of {tags[0].enterprise!r}, not of {enterprise[:80]!r}"
+            return Refused(Reason.WRONG_ENTERPRISE, name, detail)
         stated = unit or source.units.get(key, "") or source.unit
         found: dict[int, Target] = {}
         for tag in tags:
             try:
                 scale, offset = conversion(stated, tag.unit, tag.cas) if stated else (1.0, 0.0)
             except UnitError as error:
-                return Refused(Reason.WRONG_UNIT, key, f"tag {name!r}: {error}")
+                return Refused(Reason.WRONG_UNIT, name, str(error))
             found.setdefault(tag.number, Target(tag.number, self._partition(tag), scale, offset, tag.bad_values))
         return list(found.values())
 
@@ -211,6 +212,7 @@ class Directory:
         name_of = _namer(source, topic)
         enterprise = topics.filled(source.enterprise, topic)
         units = names.units or ("",) * len(names.keys)
+        written = 0
         refused: list[tuple[int, Refused]] = []
         rows: dict[int, list[tuple[int, Target]]] = {}
         for row, (key, unit) in enumerate(zip(names.keys, units, strict=True)):
@@ -220,10 +222,11 @@ class Directory:
             if isinstance(answer, Refused):
                 refused.append((row, answer))
                 continue
+            written += 1
             for target in answer:
                 rows.setdefault(target.partition, []).append((row, target))
         parts = tuple(_part(partition, found, len(names.keys)) for partition, found in sorted(rows.items()))
-        return Plan(parts, tuple(refused))
+        return Plan(written, parts, tuple(refused))
 
 
 def _by_name(revision: Revision) -> dict[str, Tag]:

@@ -82,7 +82,7 @@ class Intake:
             if part.rows is not None and not isinstance(times, int):
                 times = times[part.rows]
             self.batcher.add(Lane(place, part.partition), columns(part, decoded), times, decoded.sequence, ticket)
-        ticket.readings = len(decoded) - len(plan.refused)
+        ticket.readings = plan.readings
         if decoded.sequence:
             ticket.sequence = decoded.sequence
             gateway = filled(source.gateway, topic) if source.gateway else topic
@@ -99,7 +99,7 @@ class Intake:
         for part in parts:
             by_reason.setdefault(part.reason, []).append(part)
         for reason, same in by_reason.items():
-            detail = "; ".join(f"{part.key[:60]!r}: {part.detail}" for part in same[:5])
+            detail = "; ".join(f"{part.name[:60]!r}: {part.detail}" for part in same[:5])
             self._refuse(ticket, source, reason, detail, same, now_ns, received_ns)
 
     def _refuse(
@@ -127,7 +127,7 @@ class Intake:
             payload=message.payload[:MAX_PAYLOAD_BYTES],
             received_ns=received_ns,
             payload_bytes=len(message.payload),
-            names=tuple(part.key[:_NAME] for part in parts[:MAX_NAMES]),
+            names=tuple(part.name[:_NAME] for part in parts[:MAX_NAMES]),
         )
         self.letters.append(Letter(letter, ticket))
 

@@ -37,7 +37,7 @@ class Troubles:
             self._first_ns = now_ns
         self._last_ns = now_ns
         for part in parts:
-            name = part.key[:NAME_LENGTH]
+            name = part.name[:NAME_LENGTH]
             if name in self.last_values or len(self.last_values) < MAX_NAMES:
                 self.last_values[name] = part.value
                 self.last_values.move_to_end(name)

@@ -188,7 +188,7 @@ class Rows:
         if not self._keys:
             if self._refused:
                 first = self._refused[0]
-                return Rejected(Reason.MALFORMED, f"no reading in it; {first.key[:60]!r}: {first.detail}")
+                return Rejected(Reason.MALFORMED, f"no reading in it; {first.name[:60]!r}: {first.detail}")
             return Rejected(Reason.MALFORMED, "no reading in it")
         return Decoded(
             Names(tuple(self._keys), tuple(self._units) if any(self._units) else ()),

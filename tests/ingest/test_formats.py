@@ -193,9 +193,9 @@ def test_what_loose_parsers_take_is_refused(one: Format, payload: bytes) -> None
 def test_a_good_reading_survives_bad_neighbours(name: str, payload: bytes, kept: list[str], refused: list[str]) -> None:
     found = FORMATS[name].decode(payload, source(FORMATS[name]))
     assert isinstance(found, Decoded)
-    assert list(found.names.keys) == kept and [part.key for part in found.refused] == refused
+    assert list(found.names.keys) == kept and [part.name for part in found.refused] == refused
     ignoring = FORMATS[name].decode(payload, source(FORMATS[name], ignore=("model", "door", "x")))
-    assert isinstance(ignoring, Decoded) and [p.key for p in ignoring.refused] == (["y"] if name == "objects" else [])
+    assert isinstance(ignoring, Decoded) and [p.name for p in ignoring.refused] == (["y"] if name == "objects" else [])
 
 
 @pytest.mark.parametrize(
