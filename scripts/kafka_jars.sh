@@ -13,8 +13,9 @@ if ! (cd "$jars" 2>/dev/null && sha256sum --quiet --strict -c "../../../$wanted/
   exec 9>.cache/kafka/lock
   flock 9
   rm -rf "$jars.new" "$jars"
-  mvn -q -B -ntp -Dstyle.color=never -f "$wanted/pom.xml" -Dmaven.repo.local="$PWD/.cache/kafka/m2" dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$jars.new" >&2
+  mvn -q -B -ntp -f "$wanted/pom.xml" -Dmaven.repo.local="$PWD/.cache/kafka/m2" dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$jars.new" >.cache/kafka/mvn.log 2>&1 ||
+    { cat .cache/kafka/mvn.log >&2; exit 1; }
   (cd "$jars.new" && sha256sum --quiet --strict -c "../../../$wanted/jars.sha256") >&2
   rm -rf "$jars" .cache/kafka/m2
   mv "$jars.new" "$jars"

@@ -9,7 +9,7 @@ if ! use_node; then
 fi
 
 install_packages() { (cd $web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2; }
-build() { (cd $web && npm run --silent build) >&2; }
+build() { (cd $web && npm run --silent build -- --logLevel warn) >&2; }
 
 once $web/node_modules/.stamp $web/package-lock.json $web/package.json -- install_packages
 once console/static/.stamp $web -- build
