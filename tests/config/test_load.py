@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -60,6 +61,7 @@ recipients = ["officer"]
 TAGS = """name,equipment,measure,cas,unit,range_low,range_high,action_zh
 CO-101,furnace-1,gas,630-08-0,µmol/mol,0,500,撤离
 """
+PRESSURE = "PT-1,furnace-1,pressure,,MPa(g),0,2.5,\n"
 
 
 def write(folder: Path, text: str = SMALL, tags: str = TAGS) -> Path:
@@ -262,3 +264,50 @@ def test_every_demo_tag_has_a_place_on_the_plan_and_texts_in_both_languages(demo
         assert tag.title.zh and tag.title.en and tag.range_low is not None and tag.range_high is not None
         if tag.limits != Limits():
             assert tag.action.zh and tag.action.en and tag.cause.zh and tag.consequence.en and tag.response_s
+
+
+# What deserves a look
+
+
+def remarks(file: Path) -> list[str]:
+    return [str(a) for a in load_config(file).advice if "make it before" not in a.cure]
+
+
+def test_alarms_that_reach_nobody(tmp_path: Path) -> None:
+    found = remarks(write(tmp_path, SMALL.replace('channel = "duty"\nrec', 'channel = "duty"\ntiers = [1]\nrec')))
+    assert found and all(r.startswith("hazwatch.toml: routes: a tier ") and "reaches nobody" in r for r in found)
+    assert not any("tier 1" in r for r in found)
+
+
+def test_tags_whose_silence_nobody_notices(tmp_path: Path) -> None:
+    file = write(tmp_path, SMALL + '[[rule]]\nid = "stale"\nkind = "stale"\nmeasures = ["pressure"]\n', TAGS + PRESSURE)
+    assert remarks(file) == [
+        "tags.csv: row 2 (CO-101): no rule notices when it falls silent; let a rule of kind stale cover it"
+    ]
+
+
+def test_a_configuration_that_can_receive_nothing(tmp_path: Path) -> None:
+    text = SMALL[: SMALL.index("[[source]]")] + SMALL[SMALL.index("[[channel]]") :]
+    assert remarks(write(tmp_path, text)) == [
+        "hazwatch.toml: [[source]]: there is no source; nothing can be received before there is one"
+    ]
+
+
+def test_names_that_stand_twice(tmp_path: Path) -> None:
+    text = SMALL + '[[contact]]\nid = "officer"\n[[channel]]\nname = "duty"\nkind = "console_log"\n'
+    text += '[[route]]\nid = "all"\nchannel = "duty"\n[[source]]\nname = "gw"\ntopic = "x/y"\nformat = "columnar"\n'
+    found = refused(write(tmp_path, text))
+    assert [p.split(": ")[1] for p in found] == [
+        "[[route]][1].id",
+        "[[contact]][1]",
+        "[[channel]][1].name",
+        "[[source]][1]",
+    ]
+
+
+def test_twenty_thousand_tags_are_read_in_seconds(tmp_path: Path) -> None:
+    rows = [f"CO-{n},furnace-1,gas,630-08-0,ppm,0,500,撤离" for n in range(20_000)]
+    file = write(tmp_path, tags=TAGS.splitlines()[0] + "\n" + "\n".join(rows) + "\n")
+    started = time.process_time()
+    assert len(load_config(file, rules=False).revision.tags) == 20_000
+    assert time.process_time() - started < 20
