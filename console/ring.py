@@ -1,6 +1,6 @@
 """The last minutes of every tag in memory: per tag and time slot the lowest, highest and last value and worst quality.
 
-Memory is bounded by configuration: with many tags the slots become longer than a second.
+Bad values count for the quality only. Memory is bounded by configuration: with many tags the slots become longer than a second.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class LiveRing:
         self._begin(flat[fresh], slot[fresh])
         current = slots[flat] == slot
         flat, value, quality = flat[current], value[current], quality[current]
-        numbers = value.astype(np.float32)
+        numbers = np.where(quality < FIRST_BAD, value, np.nan).astype(np.float32)
         np.fmin.at(self._low.reshape(-1), flat, numbers)
         np.fmax.at(self._high.reshape(-1), flat, numbers)
         self._last.reshape(-1)[flat] = numbers
@@ -106,6 +106,4 @@ def _point(at_ns: int, low: np.float32, high: np.float32, last: np.float32, qual
     def number(value: np.float32) -> float | None:
         return float(f"{value:.6g}") if np.isfinite(value) else None
 
-    if quality >= FIRST_BAD and not np.isfinite(last):
-        return TrendPoint(at_ns, None, None, None, int(quality))
     return TrendPoint(at_ns, number(low), number(high), number(last), int(quality))
