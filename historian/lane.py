@@ -25,6 +25,7 @@ from historian.line import Line
 from historian.positions import Gap, GapReason, Move, Source, advance, note_gap, standing
 from historian.progress import LaneProgress, Metrics, SourceProgress
 from historian.sink import Sink, Unreadable, Written
+from historian.together import together
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -108,10 +109,10 @@ class Lane(Generic[Item, Packed]):
         failures = 0
         while True:
             before = self.progress.transactions
-            trouble = await self._one_session()
-            if (task := asyncio.current_task()) and task.cancelling():
-                # A task group that met an error while it was cancelled tells the error only.
-                raise asyncio.CancelledError
+            try:
+                await self._session()
+            except (psycopg.Error, HistoryUnavailable, PositionLost, LogError, OSError) as error:
+                trouble = error
             failures = 0 if self.progress.transactions > before else failures + 1
             self.progress.reconnects += 1
             pause = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.5, 1.5)
@@ -122,16 +123,6 @@ class Lane(Generic[Item, Packed]):
             log.error("lane %s: %s; trying again in %.1f s", self.name, trouble, pause)
             await asyncio.sleep(pause)
 
-    async def _one_session(self) -> Exception:
-        """Work with one connection until something goes wrong; returns what it was."""
-        try:
-            await self._session()
-        except BaseExceptionGroup as group:
-            return _trouble(group)
-        except (psycopg.Error, HistoryUnavailable, PositionLost, LogError, OSError) as error:
-            return error
-        raise AssertionError("a session never returns")
-
     async def _session(self) -> None:
         line = await self._connect(self.name)
         try:
@@ -141,11 +132,12 @@ class Lane(Generic[Item, Packed]):
             self._metrics.connected(self.name, True)
             chunks: asyncio.Queue[Chunk[Item]] = asyncio.Queue(maxsize=2 * len(starts))
             batches: asyncio.Queue[Batch[Packed]] = asyncio.Queue(maxsize=1)
-            async with asyncio.TaskGroup() as tasks:
-                for source, start in starts.items():
-                    tasks.create_task(self._fetch(source, start, chunks))
-                tasks.create_task(self._collect(chunks, batches))
-                tasks.create_task(self._store(line, batches))
+            works = {
+                f"{self.name}: fetch {s.topic}/{s.partition}": self._fetch(s, o, chunks) for s, o in starts.items()
+            }
+            works[f"{self.name}: collect"] = self._collect(chunks, batches)
+            works[f"{self.name}: store"] = self._store(line, batches)
+            await together(works)
         finally:
             self.progress.connected = False
             self._metrics.connected(self.name, False)
@@ -289,16 +281,3 @@ def _joined(chunks: list[Chunk[Item]]) -> list[Move]:
             move.source, first.expected, move.next_offset, max(first.complete_ns, move.complete_ns)
         )
     return list(moves.values())
-
-
-def _trouble(group: BaseExceptionGroup[BaseException]) -> Exception:
-    """The one trouble that ended a session. Anything else than trouble with database or log is raised."""
-    expected, rest = group.split((psycopg.Error, HistoryUnavailable, PositionLost, LogError, OSError))
-    if rest is not None:
-        raise rest
-    assert expected is not None
-    leaf: BaseException = expected
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    assert isinstance(leaf, Exception)
-    return leaf

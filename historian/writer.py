@@ -29,6 +29,7 @@ from historian.positions import Source
 from historian.progress import LaneProgress, Metrics, NoMetrics
 from historian.readings import ReadingsSink
 from historian.storage import Storage, StorageKind
+from historian.together import together
 from historian.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -123,11 +124,8 @@ class Writer:
             self._lane(topic, [s for s in sources if s.topic == topic], sink, reading_limits)
         self._lane("alarms", [s for s in sources if s.topic in ALARM_TOPICS], AlarmsSink(), _ALARM_LIMITS)
         self._upkeep = Upkeep(storage, self._config, self._connect, self._clock, self._metrics)
-        async with asyncio.TaskGroup() as tasks:
-            for name, lane in self._lanes.items():
-                tasks.create_task(lane.run(), name=f"historian {name}")
-            tasks.create_task(self._upkeep.run(), name="historian upkeep")
-            tasks.create_task(self._watch_lag(), name="historian lag")
+        works = {f"historian {name}": lane.run() for name, lane in self._lanes.items()}
+        await together({**works, "historian upkeep": self._upkeep.run(), "historian lag": self._watch_lag()})
 
     def _lane(self, name: str, sources: list[Source], sink: Any, limits: LaneLimits) -> None:
         if sources:

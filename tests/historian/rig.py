@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -58,9 +59,13 @@ class StandingClock:
 
 
 @asynccontextmanager
-async def embedded_log(folder: Path, *, incarnation: int = 1) -> AsyncIterator[EmbeddedLog]:
-    """A log with two partitions of readings."""
-    log = await EmbeddedLog.open(folder, topic_specs(PARTITIONS), first_incarnation=incarnation)
+async def embedded_log(folder: Path, *, incarnation: int = 1, readings_bytes: int = -1) -> AsyncIterator[EmbeddedLog]:
+    """A log with two partitions of readings, which keeps about so many bytes of them (-1: all)."""
+    specs = [
+        dataclasses.replace(spec, retention_bytes=readings_bytes) if spec.name == "readings" else spec
+        for spec in topic_specs(PARTITIONS)
+    ]
+    log = await EmbeddedLog.open(folder, specs, first_incarnation=incarnation)
     try:
         yield log
     finally:
