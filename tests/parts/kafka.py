@@ -70,6 +70,7 @@ class Kafka(Server):
         )
 
     def prepare(self) -> None:
+        super().prepare()
         cluster = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode().replace("-", "A")
         command = self._command(
             "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(self._properties)

@@ -28,6 +28,7 @@ class Mosquitto(Server):
         self._extra = extra
 
     def prepare(self) -> None:
+        super().prepare()
         data = self.home / "data"
         data.mkdir()
         own = [

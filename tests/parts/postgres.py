@@ -56,6 +56,7 @@ class Postgres(Server):
         return [str(self._bin / "postgres"), "-D", str(self._data), *settings]
 
     def prepare(self) -> None:
+        super().prepare()
         password = self.home / "password"
         password.write_text(_PASSWORD + "\n")
         if self.user:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -69,7 +70,7 @@ def run_as(user: str | None) -> list[str]:
     return ["setpriv", "--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), "--clear-groups"]
 
 
-class Server:
+class Server(ABC):
     """One server on 127.0.0.1 with a data directory of its own. `close` (or `with`) ends it and deletes the data.
 
     Methods block until done; in an async test call the long ones through `asyncio.to_thread`.
@@ -88,12 +89,14 @@ class Server:
         self._prepared = False
         self._popen: subprocess.Popen[bytes] | None = None
 
-    def prepare(self) -> None:
-        """Lay out the data directory; called once, before the first start."""
-
+    @abstractmethod
     def argv(self) -> Sequence[str]:
         """The command that starts the server; called before every start."""
-        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Lay out the data directory; called once, before the first start."""
+        if self.user:
+            shutil.chown(self.home, self.user)
 
     def env(self) -> Mapping[str, str]:
         """The server's environment."""
@@ -118,8 +121,6 @@ class Server:
         if self.running:
             raise ServerFailed(f"{self.name} runs already")
         if not self._prepared:
-            if self.user:
-                shutil.chown(self.home, self.user)
             self.prepare()
             self._prepared = True
         self._popen = _forker.submit(self._spawn).result()
@@ -139,10 +140,16 @@ class Server:
             raise ServerFailed(f"{self.name} did not end in {self.stop_s} s and was killed\n{self.tail()}") from None
 
     def kill9(self) -> None:
-        """Kill the whole process tree without warning, paused or not; the data stays as it is."""
+        """Kill the whole process tree without warning, paused or not; the data stays as it is.
+
+        Everything stands still first, so that no process sees another die and has time to tidy up.
+        """
         if self._popen is None or not self.running:
             return
-        killed = self._signal_tree(signal.SIGKILL)
+        killed = self.pause()
+        for pid in killed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._popen.wait()
         wait_until(lambda: not any(map(alive, killed)), f"the killed processes of {self.name} are gone")
 
@@ -151,10 +158,11 @@ class Server:
         self.stop()
         return self.start()
 
-    def pause(self) -> None:
-        """Freeze every process of the server: connections stay open and nothing answers."""
+    def pause(self) -> set[int]:
+        """Freeze every process of the server: connections stay open and nothing answers. Returns their ids."""
         stopped = self._signal_tree(signal.SIGSTOP)
         wait_until(lambda: all(state(pid) in "TZX" for pid in stopped), f"every process of {self.name} stands still")
+        return stopped
 
     def resume(self) -> None:
         """End a `pause`; harmless otherwise."""
@@ -206,8 +214,6 @@ class Server:
             fresh = [pid for pid in (self.pid, *descendants(self.pid)) if pid not in signalled]
             if not fresh:
                 break
-            if sig == signal.SIGKILL:
-                fresh.sort(key=lambda pid: pid == self.pid)
             for pid in fresh:
                 with suppress(ProcessLookupError):
                     os.kill(pid, sig)

@@ -20,6 +20,7 @@ from tests.parts.mosquitto import Mosquitto
 from tests.parts.net import listening_inodes, listens, wait_until
 from tests.parts.postgres import Postgres
 from tests.parts.server import Server, alive, descendants, state
+from tests.parts.timescale import TimescaleServer
 
 
 def assert_gone(server: Server, pids: list[int]) -> None:
@@ -131,6 +132,7 @@ async def test_two_consoles_of_one_browser_share_nothing(browser: Browser) -> No
         pytest.param(Mosquitto, marks=pytest.mark.part("mosquitto")),
         pytest.param(Kafka, marks=pytest.mark.part("kafka")),
         pytest.param(Postgres, marks=pytest.mark.part("postgres")),
+        pytest.param(TimescaleServer, marks=pytest.mark.part("timescaledb")),
     ],
 )
 def test_nothing_is_left_behind(part: type[Server]) -> None:
@@ -177,9 +179,12 @@ def open_dir() -> Iterator[Path]:
         pytest.param(_SERVERS.format(module="mosquitto", part="Mosquitto"), marks=pytest.mark.part("mosquitto")),
         pytest.param(_SERVERS.format(module="kafka", part="Kafka"), marks=pytest.mark.part("kafka")),
         pytest.param(_SERVERS.format(module="postgres", part="Postgres"), marks=pytest.mark.part("postgres")),
+        pytest.param(
+            _SERVERS.format(module="timescale", part="TimescaleServer"), marks=pytest.mark.part("timescaledb")
+        ),
         pytest.param(_BROWSER, marks=pytest.mark.part("chromium")),
     ],
-    ids=["mosquitto", "kafka", "postgres", "chromium"],
+    ids=["mosquitto", "kafka", "postgres", "timescaledb", "chromium"],
 )
 def test_a_killed_run_takes_its_parts_along(program: str, open_dir: Path) -> None:
     run = subprocess.Popen(
