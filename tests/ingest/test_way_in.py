@@ -13,8 +13,9 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from ingest import deadletters
-from ingest.config import MAX_PAYLOAD_BYTES, SourceConfig
+from ingest.config import MAX_PAYLOAD_BYTES, MqttConfig, SourceConfig
 from ingest.directory import Directory
+from ingest.mqtt import Mqtt
 from schemas import batch
 from schemas.quality import Quality
 from schemas.records import Kind
@@ -33,7 +34,7 @@ from tests.ingest.running import (
     values,
 )
 from tests.parts.mosquitto import Mosquitto
-from tests.parts.net import eventually
+from tests.parts.net import eventually, free_port
 
 PAYLOADS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "payloads.json").read_text())
 GATEWAY = SourceConfig(
@@ -330,3 +331,39 @@ async def test_protocol_version_of_the_gateway_does_not_matter(mosquitto: Mosqui
     async with running(mosquitto.port, tmp_path, [ONE]) as world, publisher(mosquitto.port, protocol=v311) as gateway:
         await asyncio.to_thread(gateway.publish, "one/co-1", "1", qos=2)
         assert await world.wait_for(1) == [(1, 1.0)]
+
+
+async def test_tls(mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With the broker's certificate checked; and records that TLS has decrypted ahead are not left lying."""
+    key, cert, port = tmp_path / "key.pem", tmp_path / "cert.pem", free_port()
+    names = ("-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1")
+    await _run(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names),
+        *("-keyout", str(key), "-out", str(cert)),
+    )
+    key.chmod(0o644)
+    await asyncio.to_thread(mosquitto.stop)
+    with mosquitto.conf.open("a") as conf:
+        conf.write(f"\nlistener {port} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\nallow_anonymous true\n")
+    await asyncio.to_thread(mosquitto.start)
+    config: dict[str, Any] = {"tls": True, "tls_ca_file": str(cert)}
+    async with running(port, tmp_path / "log", [GATEWAY], **config) as world, publisher(mosquitto.port) as gateway:
+        padding = " " * 15_000
+
+        def many() -> None:
+            sent = [
+                gateway.client.publish("park/metal/gw1/up", columnar(seq, co_1=float(seq)) + padding, qos=1)
+                for seq in range(1, 151)
+            ]
+            for info in sent:
+                info.wait_for_publish(30)
+
+        await asyncio.to_thread(many)
+        assert set(await world.wait_for(150)) == {(1, float(seq)) for seq in range(1, 151)}
+    stranger = MqttConfig(port=port, client_id="stranger", tls=True)
+    mqtt = Mqtt(stranger, ["one/+"], begin=lambda epoch: None, deliver=lambda messages: None)
+    run = asyncio.create_task(mqtt.run())
+    await eventually(lambda: "CERTIFICATE_VERIFY_FAILED" in caplog.text, "a certificate of nobody we know is refused")
+    assert not mqtt.up and not run.done()
+    run.cancel()
+    await asyncio.wait({run})
