@@ -12,6 +12,9 @@ from schemas.records import Kind, Tick, encode
 
 log = logging.getLogger(__name__)
 TICK_S = 1.0
+EVALUATOR = "evaluator:"
+"""How the name in an evaluator's ticks begins, so that the alarm role knows that somebody evaluates."""
+
 SNAPSHOT_S = 10.0
 CHUNK_RECORDS = 64
 CHUNK_BYTES = 4 << 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,9 +59,11 @@ METRICS: dict[str, Metric] = {
     "hazwatch_event_to_dispatch_seconds": Metric(
         "histogram", "From the event at the sensor to the acceptance of its first notice.", ("tier",), ("alarm",)
     ),
-    "hazwatch_historian_rows_total": Metric("counter", "Rows written to PostgreSQL.", ("table",), ("historian",)),
+    "hazwatch_historian_rows_total": Metric("counter", "Rows written to PostgreSQL.", ("lane",), ("historian",)),
     "hazwatch_historian_duplicates_total": Metric("counter", "Exact duplicates dropped.", (), ("historian",)),
-    "hazwatch_historian_connected": Metric("gauge", "1 while PostgreSQL answers.", (), ("historian",)),
+    "hazwatch_historian_connected": Metric("gauge", "1 while PostgreSQL answers.", ("lane",), ("historian",)),
+    "hazwatch_historian_commit_seconds": Metric("histogram", "Time of one transaction.", ("lane",), ("historian",)),
+    "hazwatch_historian_troubles_total": Metric("counter", "Errors of the database.", ("lane",), ("historian",)),
     "hazwatch_historian_timescaledb": Metric(
         "gauge", "1 where TimescaleDB is in use, 0 on native partitions.", (), ("historian",)
     ),
@@ -74,12 +76,12 @@ METRICS: dict[str, Metric] = {
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, roles: frozenset[str]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._made: dict[str, Counter | Gauge | Histogram] = {}
         for name, metric in METRICS.items():
-            if any(r in role for r in metric.roles) or role == "all":
+            if not roles.isdisjoint(metric.roles):
                 self._made[name] = self._make(name, metric)
 
     def _make(self, name: str, metric: Metric) -> Counter | Gauge | Histogram:
@@ -98,6 +100,12 @@ class Metrics:
         metric = self._made[name]
         assert isinstance(metric, Gauge)
         (metric.labels(**labels) if labels else metric).set(value)
+
+    def when_scraped(self, name: str, value: Callable[[], float]) -> None:
+        """A gauge without labels that is asked for its value whenever somebody looks."""
+        metric = self._made[name]
+        assert isinstance(metric, Gauge)
+        metric.set_function(value)
 
     def replace_gauges(self, name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> None:
         """Set a labelled gauge for these label values (in the order of the table) and forget all others."""

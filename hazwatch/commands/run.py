@@ -34,6 +34,9 @@ ROLES = {
 }
 
 
+TOGETHER = {"alarm-path": ("ingest", "evaluate", "alarm")}
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line says."""
@@ -116,7 +119,7 @@ def address(text: str) -> tuple[str, int]:
 async def _run(options: Options, config: Config, data: DataDir, stop: asyncio.Event, stack: AsyncExitStack) -> None:
     module = importlib.import_module(f"hazwatch.roles.{options.role.replace('-', '_')}")
     failpoint = failpoint_from_environment()
-    metrics = Metrics(options.role)
+    metrics = Metrics(frozenset(TOGETHER.get(options.role, (options.role,))))
     port = metrics.serve(*address(options.metrics))
     log = await stack.enter_async_context(open_log(config, data, writer=options.role == "alarm-path"))
     registry = RegistryView(log)

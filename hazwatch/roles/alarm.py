@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Protocol
 
 from alerting.book import Book, Outputs
+from alerting.chainwatch import ChainFault
 from alerting.channels import kinds
 from alerting.channels._base import Context as ChannelContext
 from alerting.contacts import Contacts
+from alerting.dispatch.chain import ChainGuard
 from alerting.dispatch.dispatcher import Dispatcher
 from alerting.dispatch.ports import Channel
 from alerting.sending import Verdict
@@ -26,7 +28,7 @@ from alerting.snapshot import encode as encode_book
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
-from hazwatch.folding import SNAPSHOT_S, TICK_S, append_all, append_tick, persist, read_chunk
+from hazwatch.folding import EVALUATOR, SNAPSHOT_S, TICK_S, append_all, append_tick, persist, read_chunk
 from hazwatch.metrics import Metrics
 from hazwatch.registry import RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
@@ -37,6 +39,7 @@ from schemas.time import SECOND
 
 log = logging.getLogger(__name__)
 STATE_S = 30.0
+BEAT = f'"by":"{EVALUATOR}'.encode()
 
 
 class Follower(Protocol):
@@ -76,6 +79,50 @@ class DispatchMeter:
         )
 
 
+class Heard:
+    """When a partition last heard of whom: evaluators beat in `events` every 5 s (see `roles.evaluate`)."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        self._clock = clock
+        self._evaluator_ns = clock.monotonic_ns()
+        self._log_down_ns: int | None = None
+
+    def reachable(self, up: bool) -> None:
+        """The log answered, or did not."""
+        if up and self._log_down_ns is not None:
+            self._evaluator_ns = self._clock.monotonic_ns()
+        self._log_down_ns = None if up else self._log_down_ns or self._clock.monotonic_ns()
+
+    @property
+    def log_silent_s(self) -> float:
+        return 0.0 if self._log_down_ns is None else (self._clock.monotonic_ns() - self._log_down_ns) / SECOND
+
+    def record(self, record: Record) -> None:
+        """Changes and the ticks of evaluators say that somebody evaluates."""
+        if record.kind == Kind.CHANGES or (record.kind == Kind.TICK and BEAT in record.value):
+            self._evaluator_ns = self._clock.monotonic_ns()
+
+    @property
+    def evaluator_silent_s(self) -> float:
+        return (self._clock.monotonic_ns() - self._evaluator_ns) / SECOND
+
+
+class ChainState:
+    """`ChainProbe` over what this process sees."""
+
+    def __init__(self, keepers: Sequence[Keeper], dispatchers: Sequence[Dispatcher]) -> None:
+        self._keepers = keepers
+        self._dispatchers = dispatchers
+
+    def silent_s(self) -> Mapping[ChainFault, float]:
+        """With the log gone nobody is heard, so that is the only thing said then. A silent ingest is no business of
+        this guard: the rules miss its heartbeats and raise a link fault, which is routed like any alarm."""
+        log_s = max(*(d.log_unreachable_s for d in self._dispatchers), *(k.heard.log_silent_s for k in self._keepers))
+        if log_s > 0:
+            return {ChainFault.LOG: log_s}
+        return {ChainFault.EVALUATOR: max(k.heard.evaluator_silent_s for k in self._keepers)}
+
+
 class Keeper:
     """Keeps one partition's book: folds, appends, snapshots."""
 
@@ -101,6 +148,7 @@ class Keeper:
         self._clock = clock
         self._failpoint = failpoint
         self._metrics = metrics
+        self.heard = Heard(clock)
         self._beat_due = 0
 
     async def run(self) -> None:
@@ -111,7 +159,9 @@ class Keeper:
         kept_offset = book.next_offset
         while True:
             if not adopted:
-                bounds = await persist(self._name, partial(self._log.bounds, "events", book.partition))
+                bounds = await persist(
+                    self._name, partial(self._log.bounds, "events", book.partition), self.heard.reachable
+                )
                 if book.next_offset >= bounds.end:
                     self._follower.adopt()
                     adopted = True
@@ -139,18 +189,25 @@ class Keeper:
         if now < self._beat_due:
             return
         self._beat_due = now + round(TICK_S * SECOND)
-        await persist(self._name, partial(append_tick, self._log, "events", self._book.partition, self._name))
+        await persist(
+            self._name,
+            partial(append_tick, self._log, "events", self._book.partition, self._name),
+            self.heard.reachable,
+        )
 
     async def _step(self, records: Sequence[Record]) -> None:
         """Apply records, append all that came of them, and only then tell the follower."""
         folded: list[tuple[int, Outputs]] = []
         said: list[NewRecord] = []
         for record in records:
+            self.heard.record(record)
             outputs = await self._apply(record)
             folded.append((record.offset, outputs))
             said += self._records(outputs)
         if said:
-            await persist(self._name, partial(append_all, self._log, "alarms", self._book.partition, said))
+            await persist(
+                self._name, partial(append_all, self._log, "alarms", self._book.partition, said), self.heard.reachable
+            )
             self._failpoint("after-alarms")
         for offset, outputs in folded:
             self._follower.follow(offset, outputs)
@@ -268,12 +325,15 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
         stack.push_async_callback(channel.close)
     folder = context.data.snapshots / "alarm" / context.name
     out: dict[str, Coroutine[Any, Any, None]] = {}
+    contacts = Contacts(config.contacts)
+    keepers: list[Keeper] = []
+    dispatchers: list[Dispatcher] = []
     for partition in range(await context.log.partitions("events")):
         snapshots = SnapshotFolder(folder / str(partition))
         book = await start_book(context.log, snapshots, partition)
         dispatcher = Dispatcher(
             channels,
-            Contacts(config.contacts),
+            contacts,
             book.outbox,
             ReceiptWriter(context.log, partition),
             name=context.name,
@@ -295,6 +355,10 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
             failpoint=context.failpoint,
             metrics=context.metrics,
         )
+        keepers.append(keeper)
+        dispatchers.append(dispatcher)
         out[f"book/{partition}"] = keeper.run()
         out[f"dispatch/{partition}"] = dispatcher.run()
+    guard = ChainGuard(channels, contacts, ChainState(keepers, dispatchers), name=context.name, clock=context.clock)
+    out["chain"] = guard.run()
     return out

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
-from hazwatch.folding import SNAPSHOT_S, append_all, append_tick, persist, read_chunk
+from hazwatch.folding import EVALUATOR, SNAPSHOT_S, append_all, append_tick, persist, read_chunk
 from hazwatch.registry import EMPTY, RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
 from rules.engine import ActivationNeeded, Fold, warm_up
@@ -168,7 +168,7 @@ class Evaluator:
             return
         self._beat_due = now + round(BEAT_S * SECOND)
         for partition in range(self._events_partitions):
-            await persist(self._name, partial(append_tick, self._log, "events", partition, self._name))
+            await persist(self._name, partial(append_tick, self._log, "events", partition, EVALUATOR + self._name))
 
 
 class EvaluateMetrics:
