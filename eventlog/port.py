@@ -22,7 +22,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record to append. `kind` says how `value` is coded (see `schemas.records`); it travels as a header."""
+    """A record to append. `kind` says how `value` is coded (see `schemas.records`); it travels as a header.
+
+    Key, kind and value together have at most `max_record_bytes` of the topic; a kind has at most 255 bytes.
+    """
 
     key: bytes
     kind: str
@@ -60,7 +63,7 @@ class Bounds:
 
 
 class LogError(Exception):
-    """The log could not do what was asked."""
+    """The log could not do what was asked. Raised itself, it means damage or misuse: trying again does not help."""
 
 
 class LogUnavailable(LogError):
@@ -92,10 +95,16 @@ class RecordTooLarge(LogError):
 
 
 class EventLog(Protocol):
-    """The log as a room sees it. All methods may raise `LogUnavailable`."""
+    """The log as a room sees it.
+
+    All methods may raise `LogUnavailable`, and `TopicMissing` for a name they do not know.
+    """
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> list[Position]:
-        """Append records to one partition, in order; returns when they are durable."""
+        """Append records to one partition, in order; returns when they are durable.
+
+        Waits while much is under way, and gives up after the adapter's deadline (10 s). Raises `RecordTooLarge`.
+        """
         ...
 
     async def read(
@@ -110,7 +119,9 @@ class EventLog(Protocol):
     ) -> list[Record]:
         """Records from offset `start` on, in order, at least one if there is one; waits up to `wait_s` for the first.
 
-        Raises `PositionGone` or `PositionBeyond` (`start` greater than the end)."""
+        `max_bytes` bounds keys and values. Read on from the last offset plus one: that costs least. Raises
+        `PositionGone` or `PositionBeyond` (`start` greater than the end), and `LogError` when records are damaged.
+        """
         ...
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
@@ -132,7 +143,11 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic is made. `retention_ms`/`retention_bytes` of -1 mean for ever / no bound."""
+    """How a topic is made. `retention_ms`/`retention_bytes` of -1 mean for ever / no bound.
+
+    `retention_bytes` counts per partition. A compacted topic keeps the newest record of every key, older ones for at
+    least a minute, and has no retention.
+    """
 
     name: str
     partitions: int
@@ -148,7 +163,9 @@ DAY_MS = 86_400_000
 def topic_specs(readings_partitions: int = 4, events_partitions: int = 1) -> tuple[TopicSpec, ...]:
     """The topics of the system. `readings` is keyed by cell, `events` by park (one order per control room)."""
     return (
-        TopicSpec("readings", readings_partitions, retention_ms=7 * DAY_MS, retention_bytes=32 << 30),
+        TopicSpec(
+            "readings", readings_partitions, retention_ms=7 * DAY_MS, retention_bytes=(32 << 30) // readings_partitions
+        ),
         TopicSpec("events", events_partitions, retention_ms=90 * DAY_MS, retention_bytes=8 << 30),
         TopicSpec("alarms", events_partitions, retention_ms=90 * DAY_MS, retention_bytes=8 << 30),
         TopicSpec("state", 1, compacted=True, max_record_bytes=16 << 20),

@@ -12,13 +12,24 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import takewhile
+from typing import NamedTuple, Protocol
 
 from eventlog.port import NewRecord, TopicSpec
 
 STEP_CHUNKS = 64
 STEP_BYTES = 8 << 20
 COMPACTION_LAG_NS = 60_000_000_000
+
+
+class _Chunk(NamedTuple):
+    """A row of `chunk` without its records."""
+
+    id: int
+    last: int
+    append_ns: int
+    total: int
+    size: int
 
 
 class Cleaner(Protocol):
@@ -32,13 +43,17 @@ class Cleaner(Protocol):
         """Called after each commit, per partition."""
         ...
 
+    def give_up_oldest(self, con: sqlite3.Connection, size: int) -> bool:
+        """Deletes about `size` bytes of records before their time because the disk is full; False when none may go."""
+        ...
+
 
 class AgeClock:
-    """Nanoseconds since the epoch for judging age; see the module's head."""
+    """Nanoseconds since the epoch for judging age; see the module's head. `newest_ns` is 0 without any record."""
 
-    def __init__(self, newest_ns: int | None) -> None:
+    def __init__(self, newest_ns: int) -> None:
         wall = time.time_ns()
-        self._base = (wall if newest_ns is None else min(newest_ns, wall)) - time.monotonic_ns()
+        self._base = (min(newest_ns, wall) if newest_ns else wall) - time.monotonic_ns()
 
     def now_ns(self) -> int:
         return self._base + time.monotonic_ns()
@@ -64,41 +79,76 @@ class Retention:
         return more
 
     def _trim(self, con: sqlite3.Connection, partition: int) -> bool:
-        low, high = partition << self._bits, (partition + 1) << self._bits
-        newest = con.execute(
-            "SELECT id, total FROM chunk WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1", (low, high)
-        ).fetchone()
-        if newest is None:
+        oldest = self._oldest(con, partition)
+        if not oldest:
             return False
-        newest_id, newest_total = newest
+        newest_id, newest_total = self._newest(con, partition)
         oldest_kept_ns = self._clock.now_ns() - self._spec.retention_ms * 1_000_000
-        last_gone: tuple[int, int] | None = None
-        freed, more = 0, False
-        rows = con.execute(
-            "SELECT id, last, append_ns, total, size FROM chunk WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-            (low, high, STEP_CHUNKS + 1),
-        ).fetchall()
-        for index, (row_id, last, append_ns, total, size) in enumerate(rows):
-            too_old = self._spec.retention_ms >= 0 and append_ns < oldest_kept_ns
-            kept = newest_total - total + size
-            too_much = 0 <= self._spec.retention_bytes < kept and row_id != newest_id
-            if not (too_old or too_much):
-                break
-            if index == STEP_CHUNKS or freed >= STEP_BYTES:
-                more = True
-                break
-            last_gone = (row_id, last)
-            freed += size
-        if last_gone is not None:
-            row_id, last = last_gone
-            with con:
-                con.execute("BEGIN IMMEDIATE")
-                con.execute("DELETE FROM chunk WHERE id >= ? AND id <= ?", (low, row_id))
-                con.execute(
-                    "INSERT INTO floor VALUES (?, ?) ON CONFLICT (partition) DO UPDATE SET start = excluded.start",
-                    (partition, last + 1),
-                )
-        return more
+
+        def is_due(chunk: _Chunk) -> bool:
+            if self._spec.retention_ms >= 0 and chunk.append_ns < oldest_kept_ns:
+                return True
+            kept = newest_total - chunk.total + chunk.size
+            return 0 <= self._spec.retention_bytes < kept and chunk.id != newest_id
+
+        due = list(takewhile(is_due, oldest))
+        going = _at_most(STEP_BYTES, due)
+        self._delete(con, partition, going)
+        return len(going) < len(due) or len(due) == STEP_CHUNKS
+
+    def give_up_oldest(self, con: sqlite3.Connection, size: int) -> bool:
+        """Takes from the partition that has most."""
+        if self._spec.retention_ms < 0 and self._spec.retention_bytes < 0:
+            return False
+        sizes = []
+        for partition in range(self._spec.partitions):
+            oldest = self._oldest(con, partition)
+            if len(oldest) > 1:
+                newest_id, newest_total = self._newest(con, partition)
+                sizes.append((newest_total - oldest[0].total, partition, [c for c in oldest if c.id != newest_id]))
+        if not sizes:
+            return False
+        _, partition, chunks = max(sizes)
+        self._delete(con, partition, _at_most(min(size, STEP_BYTES), chunks))
+        return True
+
+    def _oldest(self, con: sqlite3.Connection, partition: int) -> list[_Chunk]:
+        return [
+            _Chunk(*row)
+            for row in con.execute(
+                "SELECT id, last, append_ns, total, size FROM chunk WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+                (partition << self._bits, (partition + 1) << self._bits, STEP_CHUNKS),
+            )
+        ]
+
+    def _newest(self, con: sqlite3.Connection, partition: int) -> tuple[int, int]:
+        """Id and running total of the last chunk of a partition that has one."""
+        row: tuple[int, int] = con.execute(
+            "SELECT id, total FROM chunk WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1",
+            (partition << self._bits, (partition + 1) << self._bits),
+        ).fetchone()
+        return row
+
+    def _delete(self, con: sqlite3.Connection, partition: int, chunks: Sequence[_Chunk]) -> None:
+        if not chunks:
+            return
+        with con:
+            con.execute("BEGIN IMMEDIATE")
+            con.execute("DELETE FROM chunk WHERE id >= ? AND id <= ?", (partition << self._bits, chunks[-1].id))
+            con.execute(
+                "INSERT INTO floor VALUES (?, ?) ON CONFLICT (partition) DO UPDATE SET start = excluded.start",
+                (partition, chunks[-1].last + 1),
+            )
+
+
+def _at_most(size: int, chunks: Sequence[_Chunk]) -> Sequence[_Chunk]:
+    """The first of `chunks`, up to the one with which they reach `size` bytes."""
+    taken = 0
+    for count, chunk in enumerate(chunks, 1):
+        taken += chunk.size
+        if taken >= size:
+            return chunks[:count]
+    return chunks
 
 
 class Compaction:
@@ -113,7 +163,7 @@ class Compaction:
         self._lag_ns = COMPACTION_LAG_NS
         self._newest: dict[tuple[int, bytes], int] = {}
         self._superseded: deque[tuple[int, int]] = deque()
-        for row_id, key in con.execute("SELECT id, key FROM chunk ORDER BY id"):
+        for row_id, key in con.execute("SELECT id, key FROM chunk WHERE id >= 0 ORDER BY id"):
             self._note(row_id >> offset_bits, key, row_id, time.monotonic_ns())
 
     def _note(self, partition: int, key: bytes, row_id: int, now_ns: int) -> None:
@@ -141,3 +191,7 @@ class Compaction:
                 self._superseded.extendleft((due_ns, row_id) for row_id in reversed(ids))
                 raise
         return bool(self._superseded) and self._superseded[0][0] <= due_ns
+
+    def give_up_oldest(self, con: sqlite3.Connection, size: int) -> bool:
+        """What is left are the newest records, which may not go."""
+        return False

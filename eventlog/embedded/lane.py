@@ -7,19 +7,24 @@ their own deadline). The thread takes whatever has gathered while the disk was b
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from eventlog.embedded.packing import stored_size
+from eventlog.embedded.spare import disk_is_low, is_full
 from eventlog.embedded.store import Appended, TopicWriter
 from eventlog.embedded.tail import PartitionTail
 from eventlog.port import Bounds, LogError, LogUnavailable, NewRecord, Position, Record, TopicSpec
 
+log = logging.getLogger(__name__)
 QUEUE_BYTES = 64 << 20
 GROUP_BYTES = 4 << 20
 CLEAN_EVERY_S = 1.0
@@ -40,9 +45,16 @@ class Lane:
     """The writer of one topic, and the tails of its partitions. All public methods belong to the event loop."""
 
     def __init__(
-        self, spec: TopicSpec, writer: TopicWriter, ring_bytes: int, on_failure: Callable[[BaseException], None]
+        self,
+        directory: Path,
+        spec: TopicSpec,
+        writer: TopicWriter,
+        ring_bytes: int,
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self.spec = spec
+        self.disk_low = False
+        self._directory = directory
         self.tails = [PartitionTail(bounds, ring_bytes // spec.partitions) for bounds in writer.bounds()]
         self._writer = writer
         self._on_failure = on_failure
@@ -137,7 +149,10 @@ class Lane:
         self._queued_bytes -= sum(job.size for job in group)
         self._next_in_line()
 
-    def _cleaned(self, bounds: Sequence[Bounds]) -> None:
+    def _cleaned(self, bounds: Sequence[Bounds], disk_low: bool) -> None:
+        if disk_low and not self.disk_low:
+            log.warning("the disk of the log is nearly full: topic %s lives on what it has", self.spec.name)
+        self.disk_low = disk_low
         for tail, bound in zip(self.tails, bounds, strict=True):
             tail.start = bound.start
 
@@ -145,6 +160,10 @@ class Lane:
         death = LogError(f"the writer of topic {self.spec.name} died: {error!r}")
         death.__cause__ = error
         self._end(death)
+        with contextlib.suppress(Empty):
+            while True:
+                if (job := self._jobs.get_nowait()) is not None:
+                    self._failed([job], death)
         self._on_failure(error)
 
     # Below, in the thread.
@@ -164,7 +183,8 @@ class Lane:
             while not stopping:
                 stopping = self._take_group(group, clean_at - time.monotonic())
                 if group:
-                    self._commit(group)
+                    if not self._commit(group):
+                        clean_at = time.monotonic()
                     group = []
                 if not stopping and time.monotonic() >= clean_at:
                     clean_at = time.monotonic() + (CLEAN_AGAIN_S if self._clean() else CLEAN_EVERY_S)
@@ -190,26 +210,29 @@ class Lane:
             return False
         return True
 
-    def _commit(self, group: list[Job]) -> None:
+    def _commit(self, group: list[Job]) -> bool:
+        """False when the disk is full, so that making room is due at once."""
         parts = [(job.partition, job.records) for job in group]
         try:
             self._writer.recover()
             appended = self._writer.append(parts, time.time_ns())
         except (sqlite3.Error, OSError, LogError) as error:
-            self._writer.mark_doubtful()
+            self._writer.failed(error)
             failure = LogUnavailable(f"topic {self.spec.name} could not be written: {error}")
             failure.__cause__ = error
             self._post(self._failed, group, failure)
-        else:
-            self._post(self._committed, group, appended)
+            return not is_full(error)
+        self._post(self._committed, group, appended)
+        return True
 
     def _clean(self) -> bool:
         try:
+            low = disk_is_low(self._directory)
             self._writer.recover()
-            more = self._writer.clean()
-            self._post(self._cleaned, self._writer.bounds())
-        except (sqlite3.Error, OSError, LogError):
+            more = self._writer.clean(disk_low=low)
+            self._post(self._cleaned, self._writer.bounds(), low)
+        except (sqlite3.Error, OSError, LogError) as error:
             # An append will meet the same trouble and report it; cleaning just tries again later.
-            self._writer.mark_doubtful()
+            self._writer.failed(error)
             return False
         return more

@@ -59,7 +59,10 @@ class EmbeddedLog:
         """
         lock, incarnation, writers = await asyncio.to_thread(_open_files, directory, specs, first_incarnation)
         report = on_failure or _report_to_loop
-        lanes = {spec.name: Lane(spec, writer, RING_BYTES, report) for spec, writer in zip(specs, writers, strict=True)}
+        lanes = {
+            spec.name: Lane(directory, spec, writer, RING_BYTES, report)
+            for spec, writer in zip(specs, writers, strict=True)
+        }
         return cls(directory, lock, incarnation, lanes, append_deadline_s, report)
 
     def _lane(self, topic: str, partition: int) -> Lane:
@@ -116,6 +119,11 @@ class EmbeddedLog:
 
     async def partitions(self, topic: str) -> int:
         return self._lane(topic, 0).spec.partitions
+
+    @property
+    def disk_low(self) -> bool:
+        """Whether the disk is so full that topics may have to give up their oldest records early."""
+        return any(lane.disk_low for lane in self._lanes.values())
 
     async def incarnation(self) -> int:
         return self._incarnation

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from eventlog.embedded.cleaning import AgeClock, Cleaner, Compaction, Retention
 from eventlog.embedded.packing import Chunk, pack, stored_size, unpack
+from eventlog.embedded.spare import SPARE_BYTES, grow_spare, is_full, set_checkpoint, spare_bytes, undo
 from eventlog.limits import check_position
 from eventlog.port import Bounds, LogError, LogUnavailable, NewRecord, Record, TopicSpec
 
@@ -26,6 +27,7 @@ FORMAT = 1
 OFFSET_BITS = 40
 CHUNK_BYTES = 1 << 20
 BUSY_S = 5.0
+ROOM_MARGIN = 64 << 10
 
 _SCHEMA = f"""
 BEGIN;
@@ -162,17 +164,19 @@ class Appended:
 class _PartitionState:
     next: int
     total: int
+    newest_ns: int
 
 
 class TopicWriter:
     """The one writer of a topic file.
 
-    After an error of SQLite call `mark_doubtful`, and `recover` before the next call.
+    After an error of SQLite call `failed`, and `recover` before the next call.
     """
 
     def __init__(self, path: Path, spec: TopicSpec) -> None:
         self._path = path
         self._spec = spec
+        self._low = False
         with sqlite_errors(path):
             self._con = self._open()
             self._state = self._load()
@@ -182,8 +186,7 @@ class TopicWriter:
     def _make_cleaner(self) -> Cleaner:
         if self._spec.compacted:
             return Compaction(self._con, OFFSET_BITS)
-        newest = self._con.execute("SELECT max(append_ns) FROM (SELECT append_ns FROM chunk ORDER BY id DESC LIMIT 1)")
-        return Retention(self._spec, AgeClock(newest.fetchone()[0]), OFFSET_BITS)
+        return Retention(self._spec, AgeClock(max(state.newest_ns for state in self._state)), OFFSET_BITS)
 
     def _open(self) -> sqlite3.Connection:
         con = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
@@ -191,7 +194,7 @@ class TopicWriter:
             version = self._check_format(con)
             con.execute("PRAGMA journal_mode = WAL")
             con.execute("PRAGMA synchronous = FULL")
-            con.execute("PRAGMA wal_autocheckpoint = 4000")
+            set_checkpoint(con, low=self._low)
             con.execute(f"PRAGMA journal_size_limit = {64 << 20}")
             if version < FORMAT:
                 # Only once: a log must open on a full disk.
@@ -217,15 +220,18 @@ class TopicWriter:
         states = []
         for partition in range(self._spec.partitions):
             row = self._con.execute(
-                "SELECT total FROM chunk WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1",
+                "SELECT total, append_ns FROM chunk WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1",
                 (_low(partition), _low(partition + 1)),
             ).fetchone()
-            states.append(_PartitionState(_bounds(self._con, partition).end, row[0] if row else 0))
+            states.append(_PartitionState(_bounds(self._con, partition).end, *(row or (0, 0))))
         return states
 
-    def mark_doubtful(self) -> None:
-        """Says that an error left the connection and the counters in doubt: `recover` will replace them."""
-        self._doubtful = True
+    def failed(self, error: BaseException) -> None:
+        """Tells the writer that a call raised `error`: the next `recover` will open the file afresh if need be."""
+        if is_full(error):
+            undo(self._con)
+        else:
+            self._doubtful = True
 
     def recover(self) -> None:
         """Opens the file afresh if there was an error. Raises as opening does, and may then be called again."""
@@ -252,6 +258,8 @@ class TopicWriter:
             bucket = by_partition.setdefault(partition, [])
             first.append(self._state[partition].next + len(bucket))
             bucket.extend(records)
+        if self._low and not self._make_room(_room_for(parts)):
+            raise LogUnavailable("the disk is full, and no record of this topic may be given up")
         totals: dict[int, int] = {}
         self._con.execute("BEGIN IMMEDIATE")
         for partition, records in by_partition.items():
@@ -262,6 +270,7 @@ class TopicWriter:
             self._cleaner.wrote(partition, records, state.next)
             state.next += len(records)
             state.total = totals[partition]
+            state.newest_ns = append_ns
         return Appended(tuple(first), append_ns)
 
     def _insert(self, partition: int, records: Sequence[NewRecord], append_ns: int) -> int:
@@ -279,9 +288,29 @@ class TopicWriter:
             at = chunk.last + 1
         return total
 
-    def clean(self) -> bool:
-        """One bounded step of retention or compaction; True when more is waiting."""
+    def clean(self, *, disk_low: bool) -> bool:
+        """One bounded step of retention or compaction, and of making room on a low disk; True when more is waiting."""
+        if disk_low != self._low:
+            self._low = disk_low
+            set_checkpoint(self._con, low=disk_low)
+        if disk_low and spare_bytes(self._con) < SPARE_BYTES // 2:
+            self._make_room(SPARE_BYTES)
         return self._cleaner.step(self._con)
+
+    def _make_room(self, need: int) -> bool:
+        """Sees to it that free pages hold `need` bytes; False when they cannot."""
+        while (spare := spare_bytes(self._con)) < need:
+            missing = need - spare
+            if any(grow_spare(self._con, self._path.parent, size) for size in (missing + SPARE_BYTES // 2, missing)):
+                continue
+            if not self._cleaner.give_up_oldest(self._con, missing):
+                return False
+        return True
+
+
+def _room_for(parts: Sequence[tuple[int, Sequence[NewRecord]]]) -> int:
+    """Bytes of free pages that an append needs at most, roughly."""
+    return ROOM_MARGIN + sum(stored_size(record) for _, records in parts for record in records) * 5 // 4
 
 
 def _chunked(records: Sequence[NewRecord]) -> Iterator[Sequence[NewRecord]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from eventlog.embedded import lane, spare, store
 from eventlog.helpers import read_all
 from eventlog.open import open_embedded_writer
 from eventlog.port import EventLog, LogUnavailable, NewRecord, PositionGone, Record, TopicSpec
@@ -156,6 +157,45 @@ async def test_a_full_disk_refuses_appends_until_there_is_room(tiny_disk: Path) 
         assert await stored(log) == acknowledged
     async with open_embedded_writer(tiny_disk / "log", specs) as log:
         assert await stored(log) == acknowledged
+
+
+async def test_topics_with_a_retention_live_on_when_others_fill_the_disk(
+    tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the historian or anybody else writes beside the log must not stop an alarm."""
+    monkeypatch.setattr(spare, "LOW_BYTES", 16 << 20)
+    monkeypatch.setattr(spare, "CHECKPOINT_PAGES_LOW", 16)
+    monkeypatch.setattr(store, "SPARE_BYTES", 256 << 10)
+    monkeypatch.setattr(lane, "CLEAN_EVERY_S", 0.02)
+    specs = [TopicSpec("readings", 2, retention_bytes=1 << 30), TopicSpec("events", 1, retention_ms=86_400_000)]
+    async with open_embedded_writer(tiny_disk / "log", specs) as log:
+        await log.append("readings", 0, [NewRecord(b"k", "t", b"first")])
+        await eventually(lambda: log.disk_low, "the log has noticed the disk")
+        await eventually(lambda: (tiny_disk / "log" / "events.db").stat().st_size > 256 << 10, "there is spare room")
+        with pytest.raises(OSError, match="No space left"), (tiny_disk / "historian").open("wb", buffering=0) as others:
+            while True:
+                others.write(b"x" * 65_536)
+        refused = 0
+        for number in range(2_000):
+            try:
+                await log.append("readings", number % 2, [NewRecord(b"k", "t", b"%d " % number + b"x" * 8_000)])
+                if number % 10 == 0:
+                    await log.append("events", 0, [NewRecord(b"k", "t", b"%d" % number)])
+            except LogUnavailable:
+                refused += 1
+        assert refused == 0
+        events = [int(record.value) async for record in read_all(log, "events", 0)]
+        assert len(events) > 190
+        assert events[-1] == 1_990
+        for partition in (0, 1):
+            newest = [int(record.value.split()[0]) for record in await kept(log, "readings", partition)]
+            assert newest[-1] == 1_998 + partition
+            assert len(newest) > 3
+        with pytest.raises(PositionGone):
+            await log.read("readings", 0, 0)
+    (tiny_disk / "historian").unlink()
+    async with open_embedded_writer(tiny_disk / "log", specs) as log:
+        assert [int(record.value) async for record in read_all(log, "events", 0)] == events
 
 
 FAILING_DISK = """
