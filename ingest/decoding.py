@@ -64,7 +64,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The readings of a message in columns, all of length n = len(names.keys).
+    """The readings of a message in columns, all of length n = len(names.keys); n is 0 when all of it is ignored.
 
     `value` is NaN where there is none, `event_ns` one time for all or one each (0: none), `quality` None when all are
     good, `sequence` is `boot_id << 32 | seq` of the gateway contract or 0.

@@ -59,7 +59,7 @@ class Intake:
             self.rejected["", Reason.UNKNOWN_NAME.value] += 1
             return None
         answer = _judged(message) or FORMATS[source.format].decode(message.payload, source)
-        if source.history and isinstance(answer, Decoded) and not np.all(answer.event_ns):
+        if source.history and isinstance(answer, Decoded) and len(answer) and not np.all(answer.event_ns):
             answer = Rejected(Reason.MALFORMED, "history needs a time for every reading")
         if isinstance(answer, Rejected):
             self._refuse(ticket, source, answer.reason, answer.detail, (), now_ns, received_ns)

@@ -23,7 +23,7 @@ from ingest.acks import Acks, Message, Ticket
 from ingest.batcher import Lane, appended
 from ingest.config import MqttConfig, SourceConfig
 from ingest.directory import Directory
-from ingest.intake import Intake, Letter
+from ingest.intake import READINGS, Intake, Letter
 from ingest.mqtt import Mqtt
 from ingest.ports import Clock, Metrics
 from ingest.topics import filled
@@ -73,9 +73,12 @@ class Ingest:
             acked=lambda: failpoint("after-mqtt-ack"),
         )
         self._voice = Voice(self.name, self._intake, log, clock, lambda: self._mqtt.up)
-        self._tasks: asyncio.TaskGroup
         self._window: asyncio.TimerHandle | None = None
-        self._busy: set[Lane] = set()
+        self._busy: dict[Lane, asyncio.Task[None]] = {}
+        self._failed = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._ended = False
+        self._stranger_told = False
         self._down = asyncio.Event()
         self._stopping = asyncio.Event()
         self._settled = asyncio.Event()
@@ -101,46 +104,64 @@ class Ingest:
         self._intake.directory = directory
 
     async def run(self) -> None:
-        """Take messages in until `stop`."""
-        await self._check_log()
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            workers = [
-                tasks.create_task(work, name=f"ingest-{name}")
-                for name, work in (
-                    ("mqtt", self._mqtt.run()),
-                    ("heartbeat", self._beat()),
-                    ("conditions", self._speak()),
-                    ("recovery", self._recover()),
-                )
-            ]
-            await self._stopping.wait()
+        """Take messages in until `stop`.
+
+        Raises what ended a task of ours: `SubscriptionRefused`, a `LogError` that no waiting mends, a bug.
+        """
+        if not await self._check_log():
+            return
+        works = {
+            "mqtt": self._mqtt.run(),
+            "heartbeat": self._beat(),
+            "conditions": self._speak(),
+            "recovery": self._recover(),
+            "failure": self._failed.wait(),
+        }
+        workers = {asyncio.create_task(work, name=f"ingest-{name}") for name, work in works.items()}
+        stopping = asyncio.create_task(self._stopping.wait(), name="ingest-stop")
+        try:
+            done, _ = await asyncio.wait({*workers, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done & workers:
+                raise task.exception() or self._failure or RuntimeError(f"{task.get_name()} ended by itself")
             await self._drain()
-            for worker in workers:
-                worker.cancel()
+        finally:
+            self._ended = True
+            if self._window is not None:
+                self._window.cancel()
+            rest = {*workers, stopping, *self._busy.values()}
+            for task in rest:
+                task.cancel()
+            await asyncio.wait(rest, timeout=DRAIN_S)
 
     async def stop(self) -> None:
         """Read nothing more, give what is on its way 3 s to reach the log and be acknowledged, and end `run`."""
         self._stopping.set()
 
-    async def _check_log(self) -> None:
-        """Wait until the log answers. Raises ValueError when its partitions are not those of the directory."""
+    async def _check_log(self) -> bool:
+        """Wait until the log answers, False when `stop` came first.
+
+        Raises ValueError when its partitions are not those of the directory.
+        """
         while True:
             try:
-                found = await self._log.partitions("readings")
+                found = await self._log.partitions(READINGS)
                 break
             except LogUnavailable as error:
                 log.warning("waiting for the log: %s", error)
-                await asyncio.sleep(RETRY_S[-1])
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY_S[-1]):
+                        return not await self._stopping.wait()
         if found != self._intake.directory.partitions:
             raise ValueError(
                 f"readings has {found} partitions, the configuration says {self._intake.directory.partitions}: "
                 "the number of partitions cannot be changed afterwards"
             )
+        return True
 
     # Messages
 
     def _begin(self, epoch: int) -> None:
+        self._paused = False
         if self._down.is_set():
             self._acks.condemn()
         else:
@@ -154,6 +175,9 @@ class Ingest:
             ticket = Ticket(message)
             self._acks.arrived(ticket)
             source = self._intake.take_in(ticket, now_ns, received_ns)
+            if source is None and not self._stranger_told:
+                self._stranger_told = True
+                log.warning("no source listens to topic %r: an old subscription of this client id?", message.topic)
             self._taken[source.name if source else ""] += 1
             if not ticket.open_parts:
                 self._complete([ticket])
@@ -164,7 +188,7 @@ class Ingest:
             self._mqtt.pause()
 
     def _schedule(self) -> None:
-        if self._window is None and (self._intake.batcher.rows or self._intake.letters):
+        if self._window is None and not self._ended and (self._intake.batcher.rows or self._intake.letters):
             self._window = asyncio.get_running_loop().call_later(self._window_s, self._flush)
 
     def _note_whether_settled(self) -> None:
@@ -178,8 +202,14 @@ class Ingest:
         self._window = None
         for lane in [*self._intake.batcher.lanes(), *([_LETTERS] if self._intake.letters else [])]:
             if lane not in self._busy:
-                self._busy.add(lane)
-                self._tasks.create_task(self._append(lane), name=f"append-{lane.topic}-{lane.partition}")
+                task = asyncio.create_task(self._append(lane), name=f"append-{lane.topic}-{lane.partition}")
+                self._busy[lane] = task
+                task.add_done_callback(self._append_ended)
+
+    def _append_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._failed.set()
 
     async def _append(self, lane: Lane) -> None:
         """Append what waits in the lane; one append at a time per lane keeps the order."""
@@ -191,7 +221,7 @@ class Ingest:
         except (LogUnavailable, TimeoutError) as error:
             self._condemn(error)
         finally:
-            self._busy.discard(lane)
+            del self._busy[lane]
         self._schedule()
         self._note_whether_settled()
         if self._paused and not self._intake.batcher.full:

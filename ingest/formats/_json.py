@@ -153,10 +153,12 @@ class Rows:
         self._times: list[int] = []
         self._qualities: list[int] = []
         self._refused: list[Refused] = []
+        self._ignored = False
 
     def add(self, key: str, value: Any, time: int = NO_TIME, unit: Any = "", quality: int = Quality.GOOD) -> None:
         """A reading whose value is a number or null; anything else is refused by its key."""
         if key in self._source.ignore:
+            self._ignored = True
             return
         number: float | None
         if value is None:
@@ -184,11 +186,11 @@ class Rows:
         self._refused.append(Refused(Reason.MALFORMED, key, detail, value))
 
     def done(self) -> Decoded | Rejected:
-        """The columns; a message of which nothing is left is rejected."""
-        if not self._keys:
-            if self._refused:
-                first = self._refused[0]
-                return Rejected(Reason.MALFORMED, f"no reading in it; {first.name[:60]!r}: {first.detail}")
+        """The columns; a message without a reading is rejected, unless all that is in it is ignored."""
+        if not self._keys and self._refused:
+            first = self._refused[0]
+            return Rejected(Reason.MALFORMED, f"no reading in it; {first.name[:60]!r}: {first.detail}")
+        if not self._keys and not self._ignored:
             return Rejected(Reason.MALFORMED, "no reading in it")
         return Decoded(
             Names(tuple(self._keys), tuple(self._units) if any(self._units) else ()),
@@ -201,7 +203,7 @@ class Rows:
 
 
 def _times(times: list[int]) -> int | Int64Array:
-    first = times[0]
+    first = times[0] if times else NO_TIME
     return first if times.count(first) == len(times) else np.array(times, np.int64)
 
 

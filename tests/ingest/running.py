@@ -64,6 +64,7 @@ class BreakableLog:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self.cut = False
+        self.error: Exception = LogUnavailable("the wire is cut")
         self.held = asyncio.Event()
         self.held.set()
         self.failed_appends = 0
@@ -72,7 +73,7 @@ class BreakableLog:
         await self.held.wait()
         if self.cut:
             self.failed_appends += 1
-            raise LogUnavailable("the wire is cut")
+            raise self.error
         return await self._log.append(topic, partition, records)
 
     async def read(
@@ -93,6 +94,8 @@ class BreakableLog:
         return await self._log.bounds(topic, partition)
 
     async def partitions(self, topic: str) -> int:
+        if self.cut:
+            raise self.error
         return await self._log.partitions(topic)
 
     async def incarnation(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eventlog.open import open_embedded_client
+from eventlog.port import RecordTooLarge
 from ingest.acks import Message
 from ingest.config import MqttConfig, SourceConfig
 from ingest.connection import SubscriptionRefused
@@ -16,7 +17,19 @@ from ingest.directory import Directory
 from ingest.mqtt import Mqtt
 from ingest.service import Ingest
 from tests.ingest.registry import revision
-from tests.ingest.running import NAMES, Clock, Metrics, Process, links, opened, publisher, running, values
+from tests.ingest.running import (
+    NAMES,
+    PARTITIONS,
+    BreakableLog,
+    Clock,
+    Metrics,
+    Process,
+    links,
+    opened,
+    publisher,
+    running,
+    values,
+)
 from tests.parts.fault_proxy import FaultProxy
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.net import eventually
@@ -150,14 +163,41 @@ async def test_an_outage_of_the_log_loses_nothing_and_wedges_nothing(
         await eventually(lambda: world.metrics.numbers["hazwatch_ingest_in_flight",] == 0, "all is acknowledged")
 
 
+async def test_an_error_of_the_log_that_no_waiting_mends_ends_the_process(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    async with running(mosquitto.port, tmp_path, [ONE]) as world, publisher(mosquitto.port) as gateway:
+        world.log.error, world.log.cut = RecordTooLarge("too large for this topic"), True
+        await asyncio.to_thread(gateway.publish, "one/co-1", "1")
+        with pytest.raises(RecordTooLarge):
+            async with asyncio.timeout(20):
+                await world.task
+
+
 async def test_a_log_that_is_away_at_the_start_is_waited_for(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    async with opened(tmp_path) as real:
+        log = BreakableLog(real)
+        log.cut = True
+        who = Directory.of(revision(*NAMES), [ONE], PARTITIONS)
+        for stopped in (True, False):
+            ingest = Ingest(MqttConfig(port=mosquitto.port), who, log, Clock(), Metrics())
+            run = asyncio.create_task(ingest.run())
+            await asyncio.sleep(0)
+            assert not run.done() and not ingest.connected
+            if not stopped:
+                log.cut = False
+                await eventually(lambda: ingest.connected, "ingest goes on")  # noqa: B023
+            await ingest.stop()
+            async with asyncio.timeout(10):
+                await run
+
+
+async def test_a_slow_append_is_no_failed_one(mosquitto: Mosquitto, tmp_path: Path) -> None:
     async with running(mosquitto.port, tmp_path, [ONE]) as world, publisher(mosquitto.port) as gateway:
         world.log.held.clear()
         await asyncio.to_thread(publish_numbers, gateway, 0, 300)
         await eventually(lambda: len(world.ingest._acks) == 300, "the messages wait for the log")
         world.log.held.set()
         assert set(await world.wait_for(300)) == set(sent(300))
-        assert sorted(await values(world.log)) == sorted(sent(300)), "a slow append is no failed one: no copies"
+        assert sorted(await values(world.log)) == sorted(sent(300)), "no copies"
 
 
 class Listener:
