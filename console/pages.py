@@ -24,9 +24,10 @@ npm run build</pre>
 """
 
 
-def router(static: Path = STATIC) -> APIRouter:
+def router(static: Path | None = None) -> APIRouter:
     """Every path that is not the API's gets the one page: it routes for itself. Call it last."""
     api = APIRouter(include_in_schema=False)
+    static = static or STATIC
 
     @api.get("/assets/{name}")
     async def asset(name: str) -> Response:

@@ -1,6 +1,7 @@
 """The last minutes of every tag in memory: per tag and time slot the lowest, highest and last value and worst quality.
 
-Bad values count for the quality only. Memory is bounded by configuration: with many tags the slots become longer than a second.
+Bad values count for the quality only. Memory is bounded by configuration: with many tags the slots become longer than
+a second.
 """
 
 from __future__ import annotations

@@ -133,7 +133,8 @@ class Plant:
         self.revision = revision
         self.tags = {tag.number: tag for tag in revision.tags}
         self.alarms: dict[str, Alarm] = {}
-        self.answering = True
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.silent = False
         self.frozen_tags: set[int] = set()
         self.overrides: dict[int, tuple[float, Quality]] = {}
@@ -215,7 +216,8 @@ class Plant:
                 return
             for record in records:
                 position = record.offset + 1
-                if record.kind == Kind.COMMAND and self.answering:
+                if record.kind == Kind.COMMAND:
+                    await self.answering.wait()
                     command = decode(record.kind, record.value)
                     assert isinstance(command, Command)
                     await self._answer(command, record.offset, record.append_ns)

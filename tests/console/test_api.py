@@ -177,12 +177,11 @@ async def test_no_answer_in_time_is_202_and_can_be_asked_again(tmp_path: Path) -
     async with open_desk(tmp_path, config=ConsoleConfig(port=0, answer_s=0.2)) as desk:
         operator = await desk.person()
         alarm = await desk.plant.raise_alarm(1)
-        desk.plant.answering = False
+        desk.plant.answering.clear()
         command = uuid.uuid4().hex
         assert (await operator.acknowledge(alarm, command))[0] == 202
         assert (await operator.get(f"/api/commands/{command}"))[0] == 202
-        desk.plant.answering = True
-        await operator.acknowledge(alarm, command)
+        desk.plant.answering.set()
         await until(lambda: desk.console.live.answers.get(command) is not None)
         status, answer = await operator.get(f"/api/commands/{command}")
         assert (status, answer["outcome"]) == (200, "applied")

@@ -10,7 +10,8 @@ import { AlarmRow, ROW_HEIGHT } from "./alarm-row";
 import { Icon } from "./icons";
 import { VirtualList } from "./virtual-list";
 
-const HOLD_MS = 20_000;
+/** A pointer that rests this long points at nothing any more. */
+const HOLD_MS = 10_000;
 
 interface Held {
   readonly ids: readonly string[];
@@ -42,9 +43,13 @@ export function AlarmGrid(): JSX.Element {
   function hold(): void {
     window.clearTimeout(timer.current);
     timer.current = window.setTimeout(release, HOLD_MS);
-    if (held.value) return;
+    if (held.value || shown.value.length === 0) return;
     const ids = shown.value.map((alarm) => alarm.id);
     held.value = { ids, known: new Map(shown.value.map((alarm) => [alarm.id, alarm])) };
+  }
+  /** Only real movement holds the rows: a list that slides under a resting pointer does not. */
+  function point(event: PointerEvent): void {
+    if (event.movementX !== 0 || event.movementY !== 0) hold();
   }
   function release(): void {
     window.clearTimeout(timer.current);
@@ -126,7 +131,7 @@ export function AlarmGrid(): JSX.Element {
         <span class="right">{words.colAge}</span>
         <span>{words.colAcknowledged}</span>
       </div>
-      <div class="hold" onPointerEnter={hold} onPointerMove={hold} onPointerLeave={release}>
+      <div class="hold" onPointerMove={point} onPointerDown={hold} onPointerLeave={release}>
         <VirtualList
           count={rows.ids.length}
           row={ROW_HEIGHT}
