@@ -206,7 +206,9 @@ def _title(told: dict[str, str], alarm: Alarm, drill: bool, language: Language) 
 
 
 def _measured(told: dict[str, str], alarm: Alarm, language: Language) -> str:
-    """The value against its limit, each with its unit."""
+    """The value against its limit, each with its unit; nothing when the alarm's own text says both."""
+    if told["value"] and told["value"] in told["what"] and told["limit"] in told["what"]:
+        return ""
     unit = f" {told['unit']}" if told["unit"] else ""
     value = "" if not told["value"] else told["value"] + (unit if alarm.value is not None else "")
     limit = f"{told['limit']}{unit}" if told["limit"] else ""
