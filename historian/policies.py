@@ -31,6 +31,7 @@ async def set_policies(conn: AsyncConnection, config: HistorianConfig) -> bool:
             return False
         await conn.execute(_SQL["width"], wanted)
         await conn.execute(_SQL["forget"])
+        await conn.execute(_SQL["forget_jobs"])
         await conn.execute(_SQL["forget_columnstore"])
         await conn.execute(_SQL["columnstore"], wanted)
         for job in _JOBS:

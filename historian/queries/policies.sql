@@ -9,7 +9,6 @@ SELECT set_chunk_time_interval('readings', %(width)s::interval)
 
 -- forget --
 SELECT
-    remove_retention_policy('readings', if_exists => true),
     remove_retention_policy('readings_1m', if_exists => true),
     remove_retention_policy('readings_1h', if_exists => true),
     remove_continuous_aggregate_policy('readings_1m', if_exists => true),
@@ -17,6 +16,11 @@ SELECT
 
 -- forget_columnstore --
 CALL remove_columnstore_policy('readings', if_exists => true)
+
+-- forget_jobs --
+SELECT delete_job(job_id)
+FROM timescaledb_information.jobs
+WHERE proc_schema = current_schema() AND proc_name = 'drop_old_readings'
 
 -- columnstore --
 CALL add_columnstore_policy('readings', after => %(compress)s::interval)
@@ -35,8 +39,10 @@ SELECT add_continuous_aggregate_policy(
 )
 
 -- retain_raw --
--- By the time a chunk was made, not by what is in it: readings of a sensor with a wrong clock are kept as long as all.
-SELECT add_retention_policy('readings', drop_created_before => %(raw)s::interval + %(width)s::interval)
+SELECT add_job(
+    'drop_old_readings', interval '1 day',
+    config => jsonb_build_object('keep', (%(raw)s::interval + %(width)s::interval)::text)
+)
 
 -- retain_1m --
 SELECT add_retention_policy('readings_1m', drop_after => %(aggregates)s::interval)

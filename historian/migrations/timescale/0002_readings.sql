@@ -50,3 +50,12 @@ SELECT
 FROM readings_1m
 GROUP BY sensor_id, time_bucket(INTERVAL '1 hour', bucket)
 WITH NO DATA;
+
+-- Drops readings by the time their chunk was made, not by what is in it: a sensor with a wrong clock keeps its readings
+-- as long as every other. TimescaleDB's own policy can be told the same (drop_created_before), but fails when it runs on
+-- versions of before 2026 (its issue 9446).
+CREATE PROCEDURE drop_old_readings(job_id int4, config jsonb) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM drop_chunks('readings', created_before => now() - (config->>'keep')::interval);
+END
+$$;
