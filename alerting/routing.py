@@ -48,7 +48,7 @@ class Router:
         tier = _tier(transition)
         found: dict[tuple[str, str], str] = {}
         for route in self.routes:
-            if transition.change in route.on and matches(route, alarm, tier):
+            if speaks_of(route, transition.change) and matches(route, alarm, tier):
                 for recipient in route.recipients:
                     found.setdefault((route.channel, recipient), route.id)
         unrouted = tier == 1 and transition.change in UPWARD and not found
@@ -59,6 +59,11 @@ class Router:
     def _everywhere(self) -> list[tuple[str, str]]:
         places = [(route.channel, recipient) for route in self.routes for recipient in route.recipients]
         return places or [(EVERY_CHANNEL, "")]
+
+
+def speaks_of(route: Route, change: Change) -> bool:
+    """Whether a route takes this change. To be raised again is to be raised."""
+    return change in route.on or (change is Change.RERAISE and Change.RAISE in route.on)
 
 
 def matches(route: Route, alarm: Alarm, tier: int) -> bool:
@@ -147,7 +152,7 @@ def _heard(routes: Sequence[Route], alarm_class: AlarmClass, tier: int, place: P
 
     def heard(change: Change) -> bool:
         return any(
-            change in route.on
+            speaks_of(route, change)
             and (not route.tiers or tier in route.tiers)
             and (not route.classes or alarm_class in route.classes)
             and not route.route_classes
