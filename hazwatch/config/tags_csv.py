@@ -186,12 +186,13 @@ class _Row:
 
     def _value(self, column: Column, cell: str) -> object:
         text = unicodedata.normalize("NFKC", cell).strip() if column.kind != "text" else cell.strip()
-        if len(text) > 1 and text[0] == "'" and text[1] in "=+-@":
+        quoted = len(text) > 1 and text[0] == "'" and text[1] in "=+-@"
+        if quoted:
             text = text[1:]
         if text.startswith(_EXCEL_ERRORS):
             self.refuse(column.name, f"{text} is an error of the spreadsheet", "correct its formula there")
             return None
-        if text.startswith("="):
+        if text.startswith("=") and not quoted:
             self.refuse(column.name, "a formula", "paste the value instead")
             return None
         if text.casefold() in _EMPTY:

@@ -56,7 +56,7 @@ export const en = {
   stateGone: "Cleared",
   stateNormal: "Normal",
   unconfirmed: "Unconfirmed",
-  doubtfulTime: "Sensor clock replaced",
+  doubtfulTime: "Time of receipt",
 
   levelHighHigh: "High-high",
   levelHigh: "High",

@@ -58,7 +58,7 @@ export const zh: Dictionary = {
   stateGone: "已解除",
   stateNormal: "正常",
   unconfirmed: "待证实",
-  doubtfulTime: "仪表时钟已被替换",
+  doubtfulTime: "以到达时间为准",
 
   levelHighHigh: "高高报",
   levelHigh: "高报",
