@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventlog.port import Bounds, NewRecord, PositionBeyond, PositionGone, RecordTooLarge, TopicSpec
+from eventlog.port import Bounds, LogError, NewRecord, PositionBeyond, PositionGone, RecordTooLarge, TopicSpec
 
 APPEND_DEADLINE_S = 10.0
 CLOSE_DEADLINE_S = 4.0
@@ -42,3 +42,10 @@ def check_position(topic: str, partition: int, start: int, bounds: Bounds) -> No
             f"{topic}/{partition}: offset {start} lies past the log's end {bounds.end}; "
             "the log was recreated or restored from an older backup: start from its records, not from the old position"
         )
+
+
+def again(error: LogError) -> LogError:
+    """A fresh copy to raise: an error that is raised twice grows its traceback each time."""
+    copy = type(error)(*error.args)
+    copy.__cause__ = error.__cause__
+    return copy

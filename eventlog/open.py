@@ -57,7 +57,7 @@ async def open_embedded_client(
     until = asyncio.get_running_loop().time() + wait_s
     while True:
         try:
-            log = RemoteLog(directory, append_deadline_s)
+            log = await RemoteLog.open(directory, append_deadline_s)
             break
         except LogUnavailable:
             if asyncio.get_running_loop().time() >= until:

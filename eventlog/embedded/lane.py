@@ -22,6 +22,7 @@ from eventlog.embedded.packing import stored_size
 from eventlog.embedded.spare import disk_is_low, is_full
 from eventlog.embedded.store import Appended, TopicWriter
 from eventlog.embedded.tail import PartitionTail
+from eventlog.limits import again
 from eventlog.port import Bounds, LogError, LogUnavailable, NewRecord, Position, Record, TopicSpec
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,8 @@ class Lane:
         size = sum(map(stored_size, records))
         await self._wait_for_room(size)
         if self._closed is not None:
-            raise self._closed
-        job = Job(partition, records, size, self._loop.create_future())
+            raise again(self._closed)
+        job = Job(partition, tuple(records), size, self._loop.create_future())
         self._queued_bytes += size
         self._jobs.put(job)
         return await job.done
@@ -142,7 +143,7 @@ class Lane:
     def _failed(self, group: Sequence[Job], error: LogError) -> None:
         for job in group:
             if not job.done.done():
-                job.done.set_exception(error)
+                job.done.set_exception(again(error))
         self._take_off(group)
 
     def _take_off(self, group: Sequence[Job]) -> None:

@@ -32,15 +32,24 @@ _ERRORS = {"LogError": LogError, "LogUnavailable": LogUnavailable}
 class RemoteLog:
     """`EventLog` beside a process that holds the same directory as `EmbeddedLog` and serves it."""
 
-    def __init__(self, directory: Path, append_deadline_s: float = APPEND_DEADLINE_S) -> None:
-        """Raises `LogUnavailable` if the directory holds no log yet."""
+    def __init__(
+        self, directory: Path, specs: dict[str, TopicSpec], incarnation: int, append_deadline_s: float
+    ) -> None:
+        """Use `open`."""
         self._directory = directory
         self._deadline_s = append_deadline_s
-        self._specs, self._incarnation = load(directory)
+        self._specs = specs
+        self._incarnation = incarnation
         self._pool = ReadPool(directory)
         self._link: _Link | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
+
+    @classmethod
+    async def open(cls, directory: Path, append_deadline_s: float = APPEND_DEADLINE_S) -> RemoteLog:
+        """Raises `LogUnavailable` if the directory holds no log yet. The writing process need not run."""
+        specs, incarnation = await asyncio.to_thread(load, directory)
+        return cls(directory, specs, incarnation, append_deadline_s)
 
     def _spec(self, topic: str, partition: int) -> TopicSpec:
         spec = self._specs.get(topic)

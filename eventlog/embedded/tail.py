@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from eventlog.limits import again
 from eventlog.port import Bounds, LogError, Record
 
 
@@ -59,7 +60,7 @@ class PartitionTail:
         Raises what `close` was given.
         """
         if self._ended is not None:
-            raise self._ended
+            raise again(self._ended)
         if self.end > offset:
             return True
         if wait_s <= 0:
@@ -86,7 +87,7 @@ class PartitionTail:
         self._ended = error
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_exception(error)
+                waiter.set_exception(again(error))
         self._waiters.clear()
 
 
