@@ -34,8 +34,8 @@ class DuplicateKey(ValueError):
 def loads(payload: bytes) -> Any:
     """The value in the payload. Raises one of `FAULTS`, `DuplicateKey` among them."""
     value = _decoder.decode(payload)
-    keys, colons = _census(value)
-    if payload.count(b":") != keys + colons or b"\\" in payload:
+    colons = payload.count(b":")
+    if (colons != _keys_if_flat(value, payload) and colons != _census(value)) or b"\\" in payload:
         refuse_duplicates(payload)
     return value
 
@@ -65,8 +65,18 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _census(value: Any) -> tuple[int, int]:
-    """How many keys a value has, and how many colons its strings hold."""
+def _keys_if_flat(value: Any, payload: bytes) -> int:
+    """How many keys a value has, if it is an object or an array of objects without objects inside; else -1."""
+    braces = payload.count(b"{")
+    if type(value) is dict:
+        return len(value) if braces == 1 else -1
+    if type(value) is not list or len(value) != braces:
+        return -1
+    return sum(len(one) if type(one) is dict else -braces for one in value)
+
+
+def _census(value: Any) -> int:
+    """How many keys a value has, and colons in its strings: together the colons of its text without duplicates."""
     keys = colons = 0
     stack = [value]
     while stack:
@@ -82,7 +92,7 @@ def _census(value: Any) -> tuple[int, int]:
             stack.extend(one)
         elif type(one) is str:
             colons += one.count(":")
-    return keys, colons
+    return keys + colons
 
 
 def rejected(error: BaseException) -> Rejected:
@@ -98,7 +108,10 @@ def rejected(error: BaseException) -> Rejected:
 
 def first(one: dict[str, Any], keys: tuple[str, ...]) -> Any:
     """The value of the first of these keys that is there, None without any."""
-    return next((one[key] for key in keys if key in one), None)
+    for key in keys:
+        if key in one:
+            return one[key]
+    return None
 
 
 def time_ns(value: Any, source: SourceConfig) -> int:

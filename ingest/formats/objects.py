@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingest.config import SourceConfig
 from ingest.decoding import Decoded, Example, Format, Reading, Reason, Rejected
 from ingest.formats._json import FAULTS, Rows, first, loads, quality_of, rejected, time_ns
+from schemas.quality import Quality
 from schemas.text import Text
 
 _NAMES = ("tag", "name")
@@ -34,7 +35,8 @@ def decode(payload: bytes, source: SourceConfig) -> Decoded | Rejected:
         if "value" not in one:
             rows.refuse(key, "there is no value")
             continue
-        quality = quality_of(one.get("quality"), source, "hazwatch")
+        stated = one.get("quality")
+        quality = Quality.GOOD if stated is None else quality_of(stated, source, "hazwatch")
         rows.add(key, one["value"], time, one.get("unit") or "", quality)
     return rows.done()
 
