@@ -40,7 +40,7 @@ class HistorianConfig(Struct, frozen=True, kw_only=True):
     batch_rows: int = 20_000
     batch_delay_s: float = 0.5
     stalled_s: float = 15.0
-    read_timeout_s: float = 10.0
+    read_timeout_s: float = 8.0
     read_connections: int = 4
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """Questions to the history. A pool of its own, every query bounded in time, every error in our words.
 
-All methods raise `HistoryUnavailable` (`HistoryBusy` when it is too much at once), within about `read_timeout_s`,
-whatever state the server is in.
+All methods raise `HistoryUnavailable` (`HistoryBusy` when it is too much at once) at the latest 2 s after `read_timeout_s`
+has passed, whatever state the server is in.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _transitions = msgspec.json.Decoder(Transition)
 
 MAX_POINTS = 2_000
 _CHECK_S = 2.0
-_CONNECT_S = 5.0
+_CONNECT_S = 3.0
 _WAITING = 50
 _EXPORT_ROWS = 200_000
 _WIDTHS_NS = {Level.RAW: 0, Level.MINUTES: MINUTE, Level.HOURS: HOUR}
@@ -194,9 +194,11 @@ class Reader:
         async def fetch(conn: AsyncConnection) -> list[tuple[Any, ...]]:
             return await (await conn.execute(_SQL[query], params, prepare=False)).fetchall()
 
+        asked_ns = self._clock.monotonic_ns()
         try:
             async with (await self._opened()).connection() as conn:
-                return await Line(conn, self._timeout_s + 1).run(fetch(conn))
+                waited_s = (self._clock.monotonic_ns() - asked_ns) / 1e9
+                return await Line(conn, max(1.0, self._timeout_s + 1 - waited_s)).run(fetch(conn))
         except psycopg.errors.QueryCanceled as error:
             raise HistoryBusy(f"{query} took longer than {self._timeout_s:g} s; ask for less") from error
         except (PoolTimeout, TooManyRequests) as error:
