@@ -32,6 +32,8 @@ REGRESSION = 300 * SECOND
 """After this much silence even a sequence that went back within one boot is believed: its counter is broken."""
 
 BAD = int(Quality.BAD)
+NOT_A_NUMBER = np.uint64(0x7FF8000000000000)
+"""The bits under which every NaN is remembered."""
 
 STATE = np.dtype(
     [
@@ -130,7 +132,7 @@ def admit(  # type: ignore[no-untyped-def]
         slot = -1
         copies = np.uint64(1)
         if raw != 0:
-            key = _key(raw, bits[i] if value[i] == value[i] else np.uint64(0), quality[i])
+            key = _key(raw, bits[i] if value[i] == value[i] else NOT_A_NUMBER, quality[i])
             if not newer and s["seen"] != 0 and (replaced or raw <= s["highest"]):
                 for k in range(rule["first"], rule["first"] + rule["slots"]):
                     m = memory[k]

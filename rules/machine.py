@@ -113,7 +113,7 @@ def _level(c, conditions, gates, setup):  # type: ignore[no-untyped-def]
 
 @kernel
 def _held(c, conditions, gates, setup, level, now, append, due):  # type: ignore[no-untyped-def]
-    """L5: whether the raise to `level` must still wait; the wait itself is a timer."""
+    """L5: whether the raise to `level` must still wait at this moment; the wait itself is a timer."""
     s = setup[c]
     if s["holds"] == 0 or append - gates[c, level - 1]["on_event"] <= FRESH + s["on_delay"]:
         return False
@@ -246,9 +246,11 @@ def fire(conditions, gates, setup, now, append, out, due):  # type: ignore[no-un
         level = _level(c, conditions, gates, setup) if when != NEVER else condition["level"]
         if level <= 0 or level <= condition["stated"]:
             continue
-        if _held(c, conditions, gates, setup, level, now, append, due):
-            continue
-        if when == NEVER:
+        # judged at the time it fell due, so that ticks in between change nothing (T2)
+        if when == NEVER or _held(c, conditions, gates, setup, level, when, append - (now - when), due):
             when = condition["hold"] + HOLD
+            if when > now:
+                due[0] = min(due[0], when)
+                continue
         m = _state(c, conditions, gates, level, -1, TIMER, when, 0, 0.0, 0, out, m)
     return m

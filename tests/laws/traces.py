@@ -75,6 +75,7 @@ def gas_tag(number: int = 1, **changed: object) -> Tag:
         range_low=0.0,
         range_high=RANGE_HIGH,
         limits=Limits(high=HIGH, high_high=HIGH_HIGH),
+        stale_s=15.0,
     )
     return msgspec.structs.replace(plain, **changed)
 
@@ -91,6 +92,7 @@ def level_tag(number: int = 2, **changed: object) -> Tag:
         range_high=RANGE_HIGH,
         limits=Limits(low_low=LOW_LOW, low=LOW, high=HIGH, high_high=HIGH_HIGH),
         link="tank-gw",
+        stale_s=12.0,
     )
     return msgspec.structs.replace(plain, **changed)
 
