@@ -17,6 +17,7 @@ DATABASE = "hazwatch"
 INITDB_S = 120.0
 _FALLBACK = Path("/var/lib/hazwatch")
 _LOCATION = "location"
+_OWNER = "belongs-to"
 
 
 class ClusterFailed(RuntimeError):
@@ -119,8 +120,23 @@ def _place(home: Path, identity: Identity, fallback: Path) -> Path:
             f"PostgreSQL does not run as root, and its user reaches neither {home} nor {fallback}; "
             "run as an ordinary user, or choose a data directory that everybody may pass into"
         )
+    _clear_away(fallback)
+    place.mkdir(parents=True)
+    (place / _OWNER).write_text(f"{home.resolve()}\n")
     location.write_text(f"{place}\n")
     return place
+
+
+def _clear_away(fallback: Path) -> None:
+    """Delete the data of trial runs: whose own folder was in the system's temporary one and is gone.
+
+    Any other folder that is gone may only be on a disk that is not mounted now.
+    """
+    for owner in fallback.glob(f"*/{_OWNER}"):
+        home, place = Path(owner.read_text().strip()), owner.parent
+        trial = home.is_relative_to(Path(tempfile.gettempdir()).resolve())
+        if trial and not home.exists() and not any(running_server(data) for data in place.iterdir()):
+            shutil.rmtree(place)
 
 
 def _initdb(cluster: Cluster) -> None:

@@ -1,7 +1,7 @@
 """Questions to the history. A pool of its own, every query bounded in time, every error in our words.
 
-All methods raise `HistoryUnavailable` (`HistoryBusy` when it is too much at once) at the latest 2 s after `read_timeout_s`
-has passed, whatever state the server is in.
+All methods raise `HistoryUnavailable` (`HistoryBusy` when it is too much at once) at the latest 2 s after
+`read_timeout_s` has passed, whatever state the server is in.
 """
 
 from __future__ import annotations
