@@ -292,7 +292,7 @@ class Book:
         if step is not None:
             self._emit(condition, step, work, cause=cause)
         elif before is not None and change.level > 0:
-            condition.alarm = lifecycle.refresh(before, change)
+            condition.refresh(lifecycle.refresh(before, change))
 
     def _condition(self, change: ConditionChange) -> Condition:
         id = alarm_id(change.rule, change.subject, change.side)
@@ -363,14 +363,11 @@ class Book:
         routed = Routed() if self._recorded else self._router.notices(transition)
         work.transitions.append(transition)
         work.notices.extend(routed.notices)
-        if step.change in UPWARD:
-            condition.attention = alarm.revision
+        condition.put(alarm, upward=step.change in UPWARD)
         if alarm.listed:
-            condition.alarm = alarm
             self._listed[condition.id] = condition
         else:
-            condition.alarm = None
-            condition.ended = alarm.episode
+            condition.end()
             self._listed.pop(condition.id, None)
         if alarm.unconfirmed and alarm.listed:
             self._mark(condition, work)
@@ -417,7 +414,7 @@ class Book:
                 return
             condition = self._conditions[id] = Condition(id)
         step = lifecycle.hear(condition.alarm, change, cause, work.append_ns)
-        condition.heard_ns = self.now_ns
+        condition.own(self.now_ns)
         if step is not None:
             self._emit(condition, step, work, cause=cause)
 

@@ -24,14 +24,14 @@ class ConditionState(Struct, frozen=True, kw_only=True):
 
 
 class Condition:
-    """One condition in the book. Mutable; only the book touches it.
+    """One condition in the book. Mutable; only the book touches it, through `accept`, `refresh`, `put` and `end`.
 
     `alarm` is None while it is normal. `heard_ns` is `now` of the last accepted change and `heard_from` the partition
     of `readings` it came from (`EVENTS` for a process that spoke of itself); `attention` is the revision of the last
     raise, rise or re-raise of the episode; `ended` the last episode that came to its end.
     """
 
-    __slots__ = ("_causes", "alarm", "attention", "ended", "heard_from", "heard_ns", "id")
+    __slots__ = ("_causes", "_state", "alarm", "attention", "ended", "heard_from", "heard_ns", "id")
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -41,6 +41,7 @@ class Condition:
         self.attention = 0
         self.ended = ""
         self._causes: dict[int, tuple[Cause, int, int]] = {}
+        self._state: ConditionState | None = None
 
     def is_copy(self, partition: int, cause: Cause, change: ConditionChange) -> bool:
         """Whether the change was heard before, from a twin, a zombie or a refold.
@@ -61,8 +62,39 @@ class Condition:
         self._causes[partition] = (cause, change.level, change.tier)
         self.heard_ns = now_ns
         self.heard_from = partition
+        self._state = None
+
+    def refresh(self, alarm: Alarm) -> None:
+        """The same alarm with a newer value."""
+        self.alarm = alarm
+        self._state = None
+
+    def put(self, alarm: Alarm, *, upward: bool) -> None:
+        """The next revision of the alarm; `upward` when it calls for attention anew."""
+        self.alarm = alarm
+        if upward:
+            self.attention = alarm.revision
+        self._state = None
+
+    def end(self) -> None:
+        """The episode is over: the condition is normal."""
+        if self.alarm is not None:
+            self.ended = self.alarm.episode
+        self.alarm = None
+        self._state = None
+
+    def own(self, now_ns: int) -> None:
+        """A fault of the book's own was looked at; nobody restates it, and it has no copies."""
+        self.heard_ns = now_ns
+        self._state = None
 
     def state(self) -> ConditionState:
+        """What a snapshot keeps, made only when something has changed since the last one."""
+        if self._state is None:
+            self._state = self._make_state()
+        return self._state
+
+    def _make_state(self) -> ConditionState:
         return ConditionState(
             id=self.id,
             alarm=self.alarm,

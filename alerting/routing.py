@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from alerting import faults
 from alerting.lifecycle import UPWARD
+from alerting.message import CHAIN
 from schemas.alarms import Alarm, Change, Notice, Transition
 from schemas.causes import notice_id
 from schemas.changes import AlarmClass, Place
@@ -21,6 +23,7 @@ EVERY_CHANNEL = "*"
 """The channel of a notice that no route could place while no route names any channel: all that the dispatcher has."""
 
 DEFAULT_ROUTE = "default"
+RESERVED_RULES = frozenset({faults.RULE, CHAIN})
 _POSSIBLE_TIERS = {
     AlarmClass.PROCESS: (1, 2, 3, 4),
     AlarmClass.INSTRUMENT: (3, 4),
@@ -89,7 +92,12 @@ def check(revision: Revision, channels: Iterable[str] | None = None) -> tuple[Pr
     `channels` are the names of the configured channels, None when they are not known.
     """
     known = None if channels is None else set(channels)
-    problems = [problem for route in revision.routes for problem in _check_route(route, known)]
+    problems = [
+        Problem(path=f"rules[{rule.id}]", message="this name is kept for faults of the system", cure="choose another")
+        for rule in revision.rules
+        if rule.id in RESERVED_RULES
+    ]
+    problems += [problem for route in revision.routes for problem in _check_route(route, known)]
     for alarm_class, tiers in _POSSIBLE_TIERS.items():
         for tier in tiers:
             unheard = [place for place in _places(revision) if not _heard(revision.routes, alarm_class, tier, place)]

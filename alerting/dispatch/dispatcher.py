@@ -50,8 +50,7 @@ class Dispatcher:
 
     `channels` are open channels by name, `concurrency` and `deadline_s` their limits (4 and 10 s where not given). The
     driver calls `follow` for every record it has folded and whose outputs it has appended, and `adopt` once, when the
-    book has first read to the end of the log; before that nothing is sent. `run` works until it is cancelled. `name`
-    tells this process from every other, its own earlier ones included.
+    book has first read to the end of the log; before that nothing is sent. `run` works until it is cancelled.
     """
 
     def __init__(
@@ -74,16 +73,18 @@ class Dispatcher:
         self._channels = dict(channels) | {EVERY_CHANNEL: self._everyone}
         self._contacts = contacts
         self._outbox = outbox
-        self._name = name
+        self._chance = chance or random.Random()
+        self._by = f"{name}#{self._chance.getrandbits(32):08x}"
+        """Tells this dispatcher from every other, its own earlier lives and forgotten copies included."""
         self._rank = rank
         self._clock = clock
         self._failpoint = failpoint
         self._concurrency = concurrency or {}
         self._deadline_s = {EVERY_CHANNEL: _EVERYONE_S} | dict(deadline_s or {})
         self._meter: Meter = meter or NoMeter()
-        self._chance = chance or random.Random()
         self._jobs: dict[str, Job] = {}
         self._lanes: dict[tuple[str, bool], Lane] = {}
+        # Bounded by the number of channels that routes name, two lanes each.
         self._new_lanes: asyncio.Queue[tuple[str, Lane]] = asyncio.Queue()
         self._postbox = Postbox(receipts, clock)
         self._adopted = False
@@ -167,7 +168,7 @@ class Dispatcher:
         if self._outbox.get(receipt.notice) is None:
             self._forget(job)
             return
-        if receipt.by == self._name:
+        if receipt.by == self._by:
             return
         wait = TAKEOVER_S
         if receipt.kind is ReceiptKind.FAILED:
@@ -214,12 +215,12 @@ class Dispatcher:
             return
         wait = TAKEOVER_S
         try:
-            if self._clock.now_ns() - notice.due_ns > given_up_ns(notice.tier):
-                await self._settle(
-                    job, ReceiptKind.EXPIRED, entry.attempts, entry.detail or "no channel took it in time"
-                )
+            attempts = max(entry.attempts, job.tried)
+            # Never before a first attempt: a clock that is days ahead must not silence anything.
+            if attempts and self._clock.now_ns() - notice.due_ns > given_up_ns(notice.tier):
+                await self._settle(job, ReceiptKind.EXPIRED, attempts, entry.detail or "no channel took it in time")
                 return
-            attempt = max(entry.attempts, job.tried) + 1
+            attempt = attempts + 1
             claim = await self._claim(job, attempt)
             if claim is Claim.YIELD:
                 return
@@ -307,7 +308,7 @@ class Dispatcher:
         return Receipt(
             notice=notice.id,
             kind=kind,
-            by=self._name,
+            by=self._by,
             attempt=attempt,
             at_ns=self._clock.now_ns(),
             detail=detail[:500],
