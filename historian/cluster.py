@@ -128,14 +128,16 @@ def _place(home: Path, identity: Identity, fallback: Path) -> Path:
 
 
 def _clear_away(fallback: Path) -> None:
-    """Delete the data of trial runs: whose own folder was in the system's temporary one and is gone.
+    """Delete the data of trial runs: whose own folder was in the system's temporary one and is gone, or was made again.
 
     Any other folder that is gone may only be on a disk that is not mounted now.
     """
     for owner in fallback.glob(f"*/{_OWNER}"):
         home, place = Path(owner.read_text().strip()), owner.parent
         trial = home.is_relative_to(Path(tempfile.gettempdir()).resolve())
-        if trial and not home.exists() and not any(running_server(data) for data in place.iterdir()):
+        location = home / _LOCATION
+        wanted = location.exists() and location.read_text().strip() == str(place)
+        if trial and not wanted and not any(running_server(data) for data in place.iterdir()):
             shutil.rmtree(place)
 
 
