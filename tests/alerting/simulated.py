@@ -7,13 +7,13 @@ import asyncio
 import random
 import selectors
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from alerting.book import Book
 from alerting.contacts import Contacts
-from alerting.dispatch import Dispatcher
+from alerting.dispatch import Channel, Dispatcher
 from alerting.sending import Delivery, Sent, Verdict
 from eventlog.port import LogUnavailable
 from schemas.alarms import Receipt
@@ -134,7 +134,7 @@ class AlarmProcess:
     def __init__(
         self,
         log: EventsInMemory,
-        channels: dict[str, CountingChannel],
+        channels: Mapping[str, Channel],
         *,
         rank: int = 0,
         routes: tuple[Route, ...] = (),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
+import ssl
+import subprocess
 import time
 import tomllib
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from aiohttp import web
 from standardwebhooks import Webhook as Verifier
 
 from alerting.channels import Context, kinds, open_channel, read_channels
@@ -195,6 +199,48 @@ async def test_the_public_library_verifies_our_signature(tmp_path: Path, webhook
     assert received.headers["webhook-id"] == message.notice.id
     with pytest.raises(Exception, match="No matching signature"):
         Verifier(SECRET).verify(received.body + b" ", dict(received.headers))
+
+
+@pytest.fixture
+def own_ca(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that only its holder trusts, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    name = ["-subj", "/CN=duty", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([openssl, "req", *kind, *name, *files], check=True, capture_output=True, timeout=60)
+    return certificate, key
+
+
+@http_kind
+async def test_a_private_certificate_is_trusted_only_where_it_is_named(
+    kind: str, tmp_path: Path, own_ca: tuple[Path, Path]
+) -> None:
+    async def accept(request: web.Request) -> web.Response:
+        return web.Response(text='{"code": 0}')
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*own_ca)
+    app = web.Application()
+    app.router.add_post("/", accept)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+    verdicts = []
+    for more in ({}, {"ca_file": str(own_ca[0])}):
+        channel = opened(kind, tmp_path, url=f"https://127.0.0.1:{port}/", **more)
+        sent = await channel.send(delivery())
+        await channel.close()
+        verdicts.append(sent.verdict)
+        assert sent.accepted or "certificate is not trusted" in sent.detail
+    await runner.cleanup()
+    assert verdicts == [Verdict.RETRY, Verdict.ACCEPTED]
+    with pytest.raises(ValueError, match="holds no certificates"):
+        opened(kind, tmp_path, ca_file=str(tmp_path / "none.pem"))
 
 
 async def test_a_secret_is_rotated_without_a_restart(tmp_path: Path, webhook_sink: WebhookSink) -> None:
