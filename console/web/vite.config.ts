@@ -1,3 +1,4 @@
+/// <reference types="vitest/config" />
 import { defineConfig } from "vite";
 
 /** Chrome 109 is the last one for Windows 7, which control rooms still have. */
@@ -13,5 +14,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },
+  test: { css: { include: [/.+/] } },
   server: { proxy: { "/api": { target: "http://127.0.0.1:8420", ws: true } } },
 });

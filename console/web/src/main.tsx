@@ -5,6 +5,7 @@ import "./styles/shell.css";
 import "./styles/alarms.css";
 import "./styles/points.css";
 import "./styles/detail.css";
+import "./styles/narrow.css";
 import { render } from "preact";
 import { startLanguage } from "./i18n";
 import { startRouter } from "./router";

@@ -10,6 +10,7 @@ const LEVELS = ["low_low", "low", "high", "high_high"];
 interface Colours {
   readonly line: string;
   readonly band: string;
+  readonly edge: string;
   readonly grid: string;
   readonly text: string;
   readonly limit: string;
@@ -24,6 +25,7 @@ function coloursOf(element: HTMLElement): Colours {
   return {
     line: read("--trend-line"),
     band: read("--trend-band"),
+    edge: read("--trend-edge"),
     grid: read("--trend-grid"),
     text: read("--text-2"),
     limit: read("--trend-limit"),
@@ -177,8 +179,8 @@ export function chartOf(element: HTMLElement, source: ChartSource): uPlot {
     ],
     series: [
       {},
-      { stroke: "transparent", width: 0, points: { show: false } },
-      { stroke: "transparent", width: 0, points: { show: false } },
+      { stroke: colours.edge, width: 1, points: { show: false } },
+      { stroke: colours.edge, width: 1, points: { show: false } },
       { stroke: colours.line, width: 1.6, points: { show: false } },
     ],
     bands: [{ series: [2, 1], fill: colours.band }],

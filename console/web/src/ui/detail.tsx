@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { AlarmDetail } from "../core/api";
 import { formatAge, formatLimit, formatMoment, formatValue, plainName } from "../core/format";
 import { type Alarm, isReturned, shownTier, type Tag, wantsAcknowledgement } from "../core/types";
-import { t } from "../i18n";
+import { say, t } from "../i18n";
 import { alarmList, alarmsVersion, api, clock, selection, store, tagsByNumber, valuesVersion } from "../state";
 import { AckButton } from "./ack-button";
 import { NowValue, StateWord } from "./alarm-row";
@@ -86,6 +86,7 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
         </div>
         <StateWord alarm={alarm} gone={gone} />
       </header>
+      {say(alarm.text) !== alarmTitle(alarm) && <p class="sentence">{say(alarm.text)}</p>}
       <dl class="facts">
         <Fact name={words.now} note={levelName(alarm)}>
           <NowValue alarm={alarm} />

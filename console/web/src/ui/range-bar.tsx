@@ -6,9 +6,10 @@ export interface Span {
   readonly high: number;
 }
 
-/** The measuring range, else one that holds all limits with some room. */
+/** All limits with some room, within the measuring range; the range itself for a point without limits. */
 export function spanOf(tag: Tag, value: number): Span {
-  if (tag.rangeLow !== null && tag.rangeHigh !== null) return { low: tag.rangeLow, high: tag.rangeHigh };
+  const bare = tag.limits.every((limit) => limit === null);
+  if (bare && tag.rangeLow !== null && tag.rangeHigh !== null) return { low: tag.rangeLow, high: tag.rangeHigh };
   const known = tag.limits.filter((limit): limit is number => limit !== null);
   if (Number.isFinite(value)) known.push(value);
   const high = Math.max(...known, 0);

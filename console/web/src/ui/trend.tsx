@@ -23,6 +23,7 @@ export function TrendPane(props: { tag: Tag; alarm: Alarm | null }): JSX.Element
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const data = useRef(emptyColumns());
+  const loaded = useRef(0);
   const latest = useRef<Alarm | null>(null);
   latest.current = props.alarm;
   const span = RANGES.find((candidate) => candidate.key === range.value)?.ms ?? RANGES[0].ms;
@@ -59,15 +60,18 @@ export function TrendPane(props: { tag: Tag; alarm: Alarm | null }): JSX.Element
 
   useEffect(() => {
     let current = true;
-    state.value = "loading";
-    data.current = emptyColumns();
-    draw();
+    if (loaded.current !== span) {
+      state.value = "loading";
+      data.current = emptyColumns();
+      draw();
+    }
+    loaded.current = span;
     const now = clock.peek();
     api.trend(tag.name, now - span, now + 5000).then(
-      (loaded) => {
+      (trend) => {
         if (!current) return;
-        data.current = columnsOf(loaded, tag.period);
-        missing.value = span > RANGES[0].ms ? loaded.missing : null;
+        data.current = columnsOf(trend, tag.period);
+        missing.value = span > RANGES[0].ms ? trend.missing : null;
         state.value = "ready";
         draw();
       },
@@ -78,7 +82,7 @@ export function TrendPane(props: { tag: Tag; alarm: Alarm | null }): JSX.Element
     return () => {
       current = false;
     };
-  }, [tag, span]);
+  }, [tag, span, props.alarm?.episode, props.alarm?.revision]);
 
   useSignalEffect(() => {
     void valuesVersion.value;
