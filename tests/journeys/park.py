@@ -91,7 +91,9 @@ POINTS = (
     Point("metal.CO-INPUT"),
     # The limits of the profile in this tag's own unit.
     Point("metal.CO-MG", unit="mg/m3", range_high=250.0, high=20.0, high_high=40.0),
-    pressure("lpg.PT-LEVELS"),
+    pressure("lpg.PT-RISE"),
+    pressure("lpg.PT-FALL"),
+    pressure("lpg.PT-LOW"),
     pressure("lpg.PT-RELOAD"),
 )
 """The points of the journeys, each named after its own."""

@@ -28,7 +28,7 @@ from hazwatch.config import Config, load_config
 from hazwatch.context import open_log
 from hazwatch.datadir import DataDir
 from schemas import records
-from schemas.alarms import Alarm, Change
+from schemas.alarms import Alarm, Change, Transition
 from schemas.records import Kind
 from schemas.time import MS
 from tests.console.desk import Person
@@ -40,7 +40,7 @@ from tests.parts.webhook_sink import Received, WebhookSink
 
 READY_S = 90.0
 SOON_S = 60.0
-"""How long a journey waits for what must happen at once: generous, for a loaded machine. Latencies are measured apart."""
+"""How long a journey waits for what must happen at once: generous, for a loaded machine. Latency is measured apart."""
 
 HOOK = "/hook"
 
@@ -196,6 +196,12 @@ class System(ABC):
         assert response.status == 200, f"{name} cannot log in: {response.status}"
         return person
 
+    @asynccontextmanager
+    async def stranger(self) -> AsyncIterator[Person]:
+        """Somebody who is not logged in."""
+        async with aiohttp.ClientSession() as http:
+            yield Person(http, self.base)
+
     @property
     def first_password(self) -> str:
         return (self.data.root / "first-password").read_text().strip()
@@ -322,10 +328,10 @@ class System(ABC):
         found = runfiles.find(self.data.root, self.process_of(role))
         if found is None:
             raise LookupError(f"{role} does not run")
-        async with aiohttp.ClientSession() as http:
-            async with http.get(f"http://127.0.0.1:{found.metrics_port}/metrics") as response:
-                assert response.status == 200, response.status
-                return await response.text()
+        url = f"http://127.0.0.1:{found.metrics_port}/metrics"
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            assert response.status == 200, response.status
+            return await response.text()
 
     async def metric(self, role: str, name: str) -> float:
         """The sum of a metric over its labels. Raises LookupError when it is not there."""
@@ -371,6 +377,12 @@ class System(ABC):
     async def payloads(self, topic: str, kind: Kind) -> list[Any]:
         """The decoded records of one kind."""
         return [records.decode(r.kind, r.value) for r in await self.recorded(topic, kind)]
+
+    async def changes_of(self, subject: str, rule: str = "limits") -> list[Change]:
+        """What happened to the alarms of a subject by the log's `alarms`, copies collapsed by (episode, revision)."""
+        found: list[Transition] = await self.payloads("alarms", Kind.TRANSITION)
+        once = {t.key: t for t in found if (t.alarm.subject, t.alarm.rule) == (subject, rule)}
+        return [t.change for t in once.values()]
 
     def __str__(self) -> str:
         return self.name
