@@ -1,4 +1,4 @@
-"""What the documentation tells people to type works: its files are written, its commands are run, its links lead somewhere.
+"""What the documentation tells people to type works: files are written, commands are run, links lead somewhere.
 
 A fence `toml file=NAME` is written to a folder of the page; `sh run` is run there, in the order of the page.
 A page that says `<!-- needs: demo -->` runs beside the demo, whose ports stand in for the default ones. Other shell
@@ -45,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     argv += ["--mqtt-port", str(found.mqtt), "--console-port", str(found.console)]
     with (folder / "log").open("w+") as log, subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log) as process:
         try:
-            wait_until(lambda: "Hazwatch is running" in (folder / "log").read_text(), 120, "the demo to run")
+            wait_until(lambda: "Hazwatch is running" in (folder / "log").read_text(), "the demo runs", within_s=120)
             yield found
         finally:
             process.terminate()
