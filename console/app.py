@@ -19,7 +19,7 @@ from console.config import ConsoleConfig
 from console.errors import ApiError, api_error_response, validation_response
 from console.hub import Hub
 from console.live import Live
-from console.ports import Clock, Health, History, ReadBookSnapshot
+from console.ports import Clock, Health, History, Meter, ReadBookSnapshot
 from console.security import BodyLimit, SecurityHeaders
 from console.socket import serve_screen
 from console.users import Users
@@ -63,10 +63,11 @@ def create_console(
     health: Health | None = None,
     read_snapshot: ReadBookSnapshot | None = None,
     metrics: ASGIApp | None = None,
+    meter: Meter | None = None,
 ) -> Console:
     """Build everything; nothing runs yet. `metrics` is mounted at `/metrics`."""
     live = Live(config, log, clock, read_snapshot)
-    hub = Hub(config, live, clock)
+    hub = Hub(config, live, clock, meter)
     commands = Commands(log, live.answers, clock, config.answer_s)
     app = FastAPI(title="Hazwatch console", version="1", docs_url=None, redoc_url=None)
     app.state.gate = Gate(config, users)

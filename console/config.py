@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 
 class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the control room's server runs. Times in seconds; paths relative to the data directory unless absolute."""
+    """How the control room's server runs. Times in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8420
@@ -55,7 +53,3 @@ class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def tls(self) -> bool:
         return bool(self.tls_certificate)
-
-    def path(self, data: Path, name: str) -> Path:
-        """A path of this configuration, relative to the data directory."""
-        return data / name

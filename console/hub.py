@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from console.config import ConsoleConfig
 from console.live import Live
-from console.ports import Clock
+from console.ports import Clock, Meter
 from console.wire import VERSION, Beat, Delta, Hello, Limits, Snap, Values, to_text
 from schemas.time import MS, SECOND
 
@@ -102,20 +102,33 @@ class _Stream:
             self._snapshot = self.seq, now, text
         return text
 
-    def send(self, text: str) -> None:
-        for screen in self.screens:
-            if not screen.held and not screen.wants_snapshot:
-                screen.put(text)
+    def send(self, text: str) -> int:
+        """Queue a frame for every screen that keeps up; returns how many those are."""
+        following = [screen for screen in self.screens if not screen.held and not screen.wants_snapshot]
+        for screen in following:
+            screen.put(text)
+        return len(following)
+
+
+class Uncounted:
+    """A `Meter` that counts nothing."""
+
+    def screens(self, count: int) -> None:
+        return
+
+    def frame(self, kind: str, screens: int) -> None:
+        return
 
 
 class Hub:
     """Turns the live state into frames. `run` sends them; `join`, `leave` and `snapshot` are called by the screens."""
 
-    def __init__(self, config: ConsoleConfig, live: Live, clock: Clock) -> None:
+    def __init__(self, config: ConsoleConfig, live: Live, clock: Clock, meter: Meter | None = None) -> None:
         self.clock = clock
         self.epoch = secrets.token_hex(8)
         self._config = config
         self._live = live
+        self._meter = meter or Uncounted()
         self._streams = {view: _Stream(view) for view in VIEWS}
         self._alarms_changed = asyncio.Event()
         self._registry_changed = False
@@ -140,10 +153,12 @@ class Hub:
 
     def join(self, screen: Screen) -> None:
         self._streams[screen.view].screens.add(screen)
+        self._meter.screens(len(self.screens))
 
     def leave(self, screen: Screen) -> None:
         for stream in self._streams.values():
             stream.screens.discard(screen)
+        self._meter.screens(len(self.screens))
 
     def move(self, screen: Screen, view: View) -> None:
         """Subscribe a screen to another view: it starts over with that view's snapshot."""
@@ -169,6 +184,7 @@ class Hub:
         self._flush_alarms()
         screen.clear()
         screen.wants_snapshot = False
+        self._meter.frame("snap", 1)
         return self._streams[screen.view].snapshot(self)
 
     def close_session(self, session: str, code: int) -> None:
@@ -198,7 +214,8 @@ class Hub:
             if len(rows) and stream.screens:
                 stream.seq += 1
                 now = self._now_ms()
-                stream.send(to_text(Delta(epoch=self.epoch, seq=stream.seq, now=now, s=self._values(rows, now))))
+                text = to_text(Delta(epoch=self.epoch, seq=stream.seq, now=now, s=self._values(rows, now)))
+                self._meter.frame("d", stream.send(text))
             elif len(rows):
                 stream.seq += 1
 
@@ -213,7 +230,7 @@ class Hub:
                     if not screen.held and now_ns - screen.acked_ns > HOLD_NS:
                         screen.held = True
                         screen.clear()
-                stream.send(text)
+                self._meter.frame("hb", stream.send(text))
 
     def _flush_alarms(self) -> None:
         """Number and send what changed on the alarm list and in the registry, to every view."""
@@ -233,7 +250,7 @@ class Hub:
             stream.seq += 1
             if stream.screens:
                 frame = Delta(epoch=self.epoch, seq=stream.seq, now=now, registry=registry, a=upserts, x=removed)
-                stream.send(to_text(frame))
+                self._meter.frame("d", stream.send(to_text(frame)))
 
     def encode_snapshot(self, view: View, seq: int) -> str:
         live, now = self._live, self._now_ms()

@@ -17,8 +17,8 @@ from console.marks import Watermarks
 from console.ports import BookStart, Clock, ReadBookSnapshot
 from console.registryview import RegistryView
 from console.ring import LiveRing
-from console.tailing import first_since, follow
-from eventlog.port import EventLog, PositionBeyond, PositionGone, Record
+from console.tailing import first_since, follow, patiently
+from eventlog.port import Bounds, EventLog, PositionBeyond, PositionGone, Record
 from schemas.alarms import Answer, Transition
 from schemas.batch import Batch, BatchError
 from schemas.batch import decode as decode_batch
@@ -64,7 +64,9 @@ class Live:
 
     async def run(self) -> None:
         """Follow the log, for ever. Raises when the log was replaced by another one: the process must start again."""
-        alarms, readings, events = [await self._log.partitions(topic) for topic in ("alarms", "readings", "events")]
+        alarms, readings, events = [
+            await patiently(topic, partial(self._log.partitions, topic)) for topic in ("alarms", "readings", "events")
+        ]
         self.marks.expect(readings, events, self._clock.now_ns())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_registry(), name="registry")
@@ -78,8 +80,11 @@ class Live:
             for p in range(readings):
                 group.create_task(self._follow_readings(p), name=f"readings/{p}")
 
+    async def _bounds(self, topic: str, partition: int) -> Bounds:
+        return await patiently(f"{topic}/{partition}", partial(self._log.bounds, topic, partition))
+
     async def _follow_registry(self) -> None:
-        start = (await self._log.bounds("registry", 0)).start
+        start = (await self._bounds("registry", 0)).start
 
         async def apply(records: Sequence[Record]) -> None:
             if self.registry.apply(records):
@@ -95,11 +100,11 @@ class Live:
         found: dict[int, tuple[BookStart, int]] = {}
         if self._read_snapshot is None:
             return found
-        bounds = await self._log.bounds("state", 0)
+        bounds = await self._bounds("state", 0)
         position = bounds.start
         while position < bounds.end:
             try:
-                records = await self._log.read("state", 0, position)
+                records = await patiently("state", partial(self._log.read, "state", 0, position))
             except PositionGone as gone:
                 position = gone.bounds.start
                 continue
@@ -124,7 +129,7 @@ class Live:
             found[int(partition)] = start, record.append_ns
 
     async def _follow_alarms(self, partition: int, book: tuple[BookStart, int] | None) -> None:
-        bounds = await self._log.bounds("alarms", partition)
+        bounds = await self._bounds("alarms", partition)
         start = bounds.start
         if book is not None:
             self.alarms.start(partition, book[0].alarms)
@@ -158,7 +163,7 @@ class Live:
 
     async def _follow_events(self, partition: int) -> None:
         """Only for the beats of evaluators and books."""
-        bounds = await self._log.bounds("events", partition)
+        bounds = await self._bounds("events", partition)
         start = max(bounds.start, bounds.end - 50)
 
         async def apply(records: Sequence[Record]) -> None:
@@ -172,7 +177,7 @@ class Live:
 
     async def _follow_readings(self, partition: int) -> None:
         """The newest minutes first fill the live trends, then it goes on for ever."""
-        end = (await self._log.bounds("readings", partition)).end
+        end = (await self._bounds("readings", partition)).end
         since = await first_since(self._log, "readings", partition, self._clock.now_ns() - self._warm_ns)
         start = max(since, end - WARM_RECORDS)
         apply = partial(self._apply_readings, partition)

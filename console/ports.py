@@ -52,6 +52,18 @@ class History(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Where the console counts. Never blocks, never raises."""
+
+    def screens(self, count: int) -> None:
+        """So many screens are connected now."""
+        ...
+
+    def frame(self, kind: str, screens: int) -> None:
+        """A frame (`snap`, `d`, `hb`) went to so many screens."""
+        ...
+
+
 class PartState(StrEnum):
     OK = "ok"
     DEGRADED = "degraded"

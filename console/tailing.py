@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from eventlog.port import EventLog, LogUnavailable, PositionBeyond, PositionGone, Record
 
@@ -13,7 +15,21 @@ WAIT_S = 1.0
 RETRY_S = 0.5
 CHUNK_RECORDS = 4096
 CHUNK_BYTES = 8 << 20
+T = TypeVar("T")
 Apply = Callable[[Sequence[Record]], Awaitable[None]]
+
+
+async def patiently(what: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer of the log, however long it is away: people can log in meanwhile and see that nothing is live."""
+    away = False
+    while True:
+        try:
+            return await ask()
+        except LogUnavailable as error:
+            if not away:
+                log.warning("%s: the log cannot be reached, trying again: %s", what, error)
+            away = True
+            await asyncio.sleep(RETRY_S)
 
 
 async def follow(
@@ -26,23 +42,16 @@ async def follow(
     gather, so that a busy partition costs one call per pace. Raises `PositionBeyond`: this is another log, start again.
     """
     position = start
-    away = False
     while True:
+        read = partial(
+            source.read, topic, partition, position, max_records=CHUNK_RECORDS, max_bytes=CHUNK_BYTES, wait_s=WAIT_S
+        )
         try:
-            records = await source.read(
-                topic, partition, position, max_records=CHUNK_RECORDS, max_bytes=CHUNK_BYTES, wait_s=WAIT_S
-            )
-        except LogUnavailable as error:
-            if not away:
-                log.warning("%s/%d: the log cannot be reached, trying again: %s", topic, partition, error)
-            away = True
-            await asyncio.sleep(RETRY_S)
-            continue
+            records = await patiently(f"{topic}/{partition}", read)
         except PositionGone as gone:
             log.error("%s/%d: records %d to %d were lost to retention", topic, partition, gone.asked, gone.bounds.start)
             position = gone.bounds.start
             continue
-        away = False
         if records:
             await apply(records)
             position = records[-1].offset + 1
@@ -55,12 +64,12 @@ async def first_since(source: EventLog, topic: str, partition: int, since_ns: in
 
     Append times of one partition may step back with the machine's clock; then the answer is near enough.
     """
-    bounds = await source.bounds(topic, partition)
+    bounds = await patiently(topic, partial(source.bounds, topic, partition))
     low, high = bounds.start, bounds.end
     while low < high:
         middle = (low + high) // 2
         try:
-            found = await source.read(topic, partition, middle, max_records=1)
+            found = await patiently(topic, partial(source.read, topic, partition, middle, max_records=1))
         except PositionGone as gone:
             low = max(low, gone.bounds.start)
             high = max(high, low)

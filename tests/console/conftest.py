@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from argon2 import PasswordHasher
 
 from console import userstore
 from tests.console.desk import Desk, open_desk
+from tests.parts import PartMissing
 from tests.parts.node import node
 
 WEB = Path(userstore.__file__).parent / "web"
@@ -29,12 +31,16 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         yield opened
 
 
+def node_environment() -> dict[str, str]:
+    """The environment in which the Node.js of the tests comes first."""
+    folder = str(Path(node()).parent)
+    return {**os.environ, "PATH": os.pathsep.join([folder, os.environ.get("PATH", "")])}
+
+
 def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A tool of `console/web`, by the Node.js of the tests."""
-    program = node()
-    path = os.pathsep.join([str(Path(program).parent), os.environ.get("PATH", "")])
     return subprocess.run(
-        [program, *arguments], cwd=WEB, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=300
+        [node(), *arguments], cwd=WEB, capture_output=True, text=True, env=node_environment(), timeout=300
     )
 
 
@@ -45,8 +51,12 @@ def newest(folder: Path) -> float:
 @pytest.fixture(scope="session")
 def web_tools() -> Path:
     """`node_modules`, installed from the lock file when missing."""
+    environment = node_environment()
     if not (WEB / "node_modules" / ".package-lock.json").exists():
-        subprocess.run(["npm", "ci"], cwd=WEB, check=True, capture_output=True, timeout=300)
+        npm = shutil.which("npm", path=environment["PATH"])
+        if npm is None:
+            raise PartMissing("chromium", "the page cannot be built without npm: apt-get install npm")
+        subprocess.run([npm, "ci", "--ignore-scripts"], cwd=WEB, check=True, capture_output=True, env=environment)
     return WEB / "node_modules"
 
 
