@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,7 +93,13 @@ def test_batches_are_only_read(trace: Trace) -> None:
         if entry.batch is None:
             fold_entry(fold, offset, entry)
             continue
-        columns = (entry.batch.tag, entry.batch.event_ns, entry.batch.value, entry.batch.quality, entry.batch.sequence)
+        columns: tuple[npt.NDArray[np.generic], ...] = (
+            entry.batch.tag,
+            entry.batch.event_ns,
+            entry.batch.value,
+            entry.batch.quality,
+            entry.batch.sequence,
+        )
         before = [c.copy() for c in columns]
         for column in columns:
             column.flags.writeable = False
