@@ -100,31 +100,60 @@ def encode(readings: Batch) -> bytes:
 def decode(data: bytes) -> Batch:
     """The batch in an Arrow IPC stream. The arrays may be read-only views of `data`. Raises `BatchError`."""
     try:
-        with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
-            schema = reader.schema
-            if (schema.metadata or {}).get(b"schema") != SCHEMA_NAME:
-                raise BatchError(f"schema {(schema.metadata or {}).get(b'schema')!r} is not {SCHEMA_NAME.decode()}")
-            table = reader.read_all()
-    except (pa.ArrowException, OSError) as error:
+        found = _own(data)
+        return _columns(_foreign(data) if found is None else found)
+    except (pa.ArrowException, OSError, EOFError) as error:
         raise BatchError(f"not an Arrow IPC stream of readings: {error}") from None
-    for name, kind in _FIELDS:
-        index = schema.get_field_index(name)
-        if index < 0 or schema.field(index).type != kind or table.column(index).null_count:
-            raise BatchError(f"column {name} is missing, has nulls, or is not {kind}")
-    n = table.num_rows
 
-    def column(name: str, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
-        chunks = table.column(name).chunks
-        if not chunks:
-            return np.zeros(0, dtype)
-        arrays = [c.to_numpy(zero_copy_only=True) for c in chunks]
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    has_sequence = schema.get_field_index("sequence") >= 0
-    return Batch(
-        column("tag", np.int32),  # type: ignore[arg-type]
-        column("event_ns", np.int64),  # type: ignore[arg-type]
-        column("value", np.float64),  # type: ignore[arg-type]
-        column("quality", np.int16),  # type: ignore[arg-type]
-        column("sequence", np.int64) if has_sequence else np.zeros(n, np.int64),  # type: ignore[arg-type]
-    )
+def _own(data: bytes) -> pa.RecordBatch | None:
+    """The record batch of a stream as `encode` makes it, three times as fast as by a stream reader; None of another."""
+    for head, schema in _HEADS:
+        if data.startswith(head) and data.endswith(_END) and len(data) > len(head) + len(_END):
+            rest = pa.BufferReader(pa.py_buffer(data).slice(len(head)))
+            message = pa.ipc.read_message(rest)
+            if len(head) + rest.tell() + len(_END) == len(data):
+                return pa.ipc.read_record_batch(message, schema)
+    return None
+
+
+def _foreign(data: bytes) -> pa.RecordBatch:
+    """All of a stream with the fields that we know, in any order and any number of record batches."""
+    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        schema = reader.schema
+        if (schema.metadata or {}).get(b"schema") != SCHEMA_NAME:
+            raise BatchError(f"schema {(schema.metadata or {}).get(b'schema')!r} is not {SCHEMA_NAME.decode()}")
+        table = reader.read_all()
+    wanted = _SEQUENCED if schema.get_field_index("sequence") >= 0 else _PLAIN
+    for field in wanted:
+        index = schema.get_field_index(field.name)
+        if index < 0 or schema.field(index).type != field.type:
+            raise BatchError(f"column {field.name} is missing, comes twice, or is not {field.type}")
+    whole = table.select(wanted.names).combine_chunks().to_batches()
+    return whole[0] if whole else pa.RecordBatch.from_pylist([], schema=wanted)
+
+
+def _columns(found: pa.RecordBatch) -> Batch:
+    found.validate()
+    columns = found.columns
+    for name, column in zip(found.schema.names, columns, strict=True):
+        if column.null_count:
+            raise BatchError(f"column {name} has nulls")
+    arrays = [column.to_numpy(zero_copy_only=True) for column in columns]
+    if len(arrays) == len(_FIELDS):
+        arrays.append(np.zeros(found.num_rows, np.int64))
+    return Batch(*arrays)
+
+
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+"""How an Arrow IPC stream ends."""
+
+
+def _head(schema: pa.Schema) -> bytes:
+    """The bytes with which a stream of this schema begins."""
+    sink = pa.BufferOutputStream()
+    pa.ipc.new_stream(sink, schema).close()
+    return bytes(sink.getvalue())[: -len(_END)]
+
+
+_HEADS = ((_head(_PLAIN), _PLAIN), (_head(_SEQUENCED), _SEQUENCED))
