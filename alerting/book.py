@@ -21,7 +21,7 @@ from schemas.alarms import Alarm, Answer, Command, CommandKind, Notice, Outcome,
 from schemas.causes import TIMER_ROW, Cause, alarm_id
 from schemas.changes import ConditionChange, ConditionChanges, Place, Side
 from schemas.nowclock import NowClock
-from schemas.records import Kind, RecordError, Tick
+from schemas.records import Activate, RecordError, Tick
 from schemas.records import decode as decode_record
 from schemas.registry import Revision, Struct
 from schemas.text import Text
@@ -35,6 +35,14 @@ CAUSES_KEPT = 8 * DAY
 
 MOST_COMMANDS = 10_000
 """Command ids remembered; an older one that comes again is judged by its revision like any other."""
+
+
+class ActivationNeeded(Exception):
+    """Not now: the record activates a revision. Read that revision, then call `activate` with it."""
+
+    def __init__(self, activate: Activate) -> None:
+        super().__init__(f"revision {activate.revision} is needed before this record can be applied")
+        self.revision = activate.revision
 
 
 class Outputs(NamedTuple):
@@ -109,9 +117,10 @@ class Book:
             self._follow(revision)
 
     def apply(self, offset: int, append_ns: int, kind: str, value: bytes) -> Outputs:
-        """Fold one record. An `activate` record goes to `activate`. An offset that was applied before does nothing."""
-        if kind == Kind.ACTIVATE:
-            raise ValueError(f"record {offset} activates a revision: read the revision, then call activate")
+        """Fold one record. An offset that was applied before does nothing.
+
+        Raises `ActivationNeeded`, without having done anything, for a record that is to be given to `activate`.
+        """
         if offset < self.next_offset:
             return NOTHING
         payload: Struct | RecordError
@@ -119,6 +128,8 @@ class Book:
             payload = decode_record(kind, value)
         except RecordError as error:
             payload = error
+        if isinstance(payload, Activate):
+            raise ActivationNeeded(payload)
         work = self._open(offset, append_ns, payload.by if isinstance(payload, Tick) else "")
         receipts: tuple[Receipt, ...] = ()
         match payload:
@@ -424,4 +435,4 @@ def _source(condition: Condition) -> str:
     return "processes" if condition.heard_from == EVENTS else f"readings/{condition.heard_from}"
 
 
-__all__ = ["Book", "Outputs", "SnapshotRefused"]
+__all__ = ["ActivationNeeded", "Book", "Outputs", "SnapshotRefused"]

@@ -32,6 +32,7 @@ CLAIM_S = 2.0
 """So long a `trying` may take to reach the log, and again to come back through the book; then it is sent without."""
 
 _GRACE_S = 1.0
+_DRAIN_S = 3.0
 _EVERYONE_S = 120.0
 _UNRECORDED = Text("日志不可达，可能重复收到", "The log was not reachable, so this may reach you twice.")
 _REPEATED = Text("可能重复", "This may be a repetition.")
@@ -121,20 +122,31 @@ class Dispatcher:
                 self._add(notice, self._rank * RANK_STEP_S)
 
     async def run(self) -> None:
-        """Send for ever. Ends only by cancellation, or by an error that must end the process."""
+        """Send for ever. Ends only by an error that must end the process, or by cancellation: then no attempt is begun
+        any more, and those under way have 3 s to end. A second cancellation ends them at once."""
+        work = asyncio.create_task(self._work())
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await self._drain()
+            raise
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+
+    async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._postbox.run())
             while True:
                 channel, lane = await self._new_lanes.get()
                 group.create_task(self._serve(channel, lane))
 
-    async def drain(self, within_s: float) -> None:
-        """Begin no further attempt and let those under way end, for at most so long."""
+    async def _drain(self) -> None:
         for lane in self._lanes.values():
             lane.stop()
         self._adopted = False
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(_DRAIN_S):
                 await self._idle.wait()
         except TimeoutError:
             log.warning("%d attempts were still under way", self._busy)
@@ -240,7 +252,7 @@ class Dispatcher:
         if offset is None:
             return Claim.UNRECORDED
         if not await self._postbox.wait_folded(offset, CLAIM_S):
-            return Claim.UNRECORDED
+            return Claim.UNRECORDED if self._adopted else Claim.YIELD
         entry = self._outbox.get(job.notice.id)
         return Claim.OURS if entry is not None and entry.trying_offset == offset else Claim.YIELD
 

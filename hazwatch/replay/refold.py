@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from alerting.book import ActivationNeeded as BookActivation
 from alerting.book import Book, Outputs
 from eventlog.port import EventLog, Record
 from hazwatch.config import Config
@@ -15,8 +16,6 @@ from rules.engine import ActivationNeeded, Fold
 from rules.rulebook import RuleProblems, compile_rules
 from schemas.alarms import Transition
 from schemas.changes import ConditionChange
-from schemas.records import Activate, Kind
-from schemas.records import decode as decode_record
 
 
 async def records_of(log: EventLog, topic: str, partition: int) -> list[Record]:
@@ -61,12 +60,11 @@ async def transitions_of(log: EventLog, registry: RegistryView, partition: int) 
 
 
 async def _applied(book: Book, record: Record, registry: RegistryView) -> Outputs:
-    if record.kind != Kind.ACTIVATE:
+    try:
         return book.apply(record.offset, record.append_ns, record.kind, record.value)
-    activate = decode_record(record.kind, record.value)
-    assert isinstance(activate, Activate)
-    revision = await registry.revision(activate.revision)
-    return book.activate(record.offset, record.append_ns, revision, record.value)
+    except BookActivation as needed:
+        revision = await registry.revision(needed.revision)
+        return book.activate(record.offset, record.append_ns, revision, record.value)
 
 
 def refolded(config: Config, data: DataDir, partition: int) -> Iterator[Transition]:

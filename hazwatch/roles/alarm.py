@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Protocol
 
-from alerting.book import Book, Outputs
+from alerting.book import ActivationNeeded, Book, Outputs
 from alerting.chainwatch import ChainFault
 from alerting.channels import kinds
 from alerting.channels._base import Context as ChannelContext
@@ -25,6 +25,7 @@ from alerting.dispatch.ports import Channel
 from alerting.sending import Verdict
 from alerting.snapshot import SnapshotRefused
 from alerting.snapshot import encode as encode_book
+from alerting.state import furthest_first, state_key
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
@@ -33,8 +34,8 @@ from hazwatch.metrics import Metrics
 from hazwatch.registry import RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
 from schemas.alarms import Notice, Receipt
-from schemas.records import Activate, Kind, encode
-from schemas.records import decode as decode_record
+from schemas.records import Kind, encode
+from schemas.registry import Revision
 from schemas.time import SECOND
 
 log = logging.getLogger(__name__)
@@ -221,16 +222,16 @@ class Keeper:
 
     async def _apply(self, record: Record) -> Outputs:
         book = self._book
-        if record.kind != Kind.ACTIVATE:
+        try:
             return book.apply(record.offset, record.append_ns, record.kind, record.value)
-        activate = decode_record(record.kind, record.value)
-        assert isinstance(activate, Activate)
+        except ActivationNeeded as needed:
+            number = needed.revision
         while True:
             try:
-                revision = await self._registry.revision(activate.revision)
+                revision = await self._registry.revision(number)
                 return book.activate(record.offset, record.append_ns, revision, record.value)
             except (RevisionMissing, LogUnavailable) as error:
-                log.error("events/%d waits for revision %d: %s", book.partition, activate.revision, error)
+                log.error("events/%d waits for revision %d: %s", book.partition, number, error)
 
     def _records(self, outputs: Outputs) -> list[NewRecord]:
         out = [
@@ -251,7 +252,7 @@ class Keeper:
 
     async def _publish_state(self, data: bytes) -> None:
         """The compacted topic from which a screen or another rank starts (LAWS B4)."""
-        key = f"{self._book.partition}/{self._name}".encode()
+        key = state_key(self._book.partition, self._name)
         try:
             await self._log.append("state", 0, [NewRecord(key, Kind.SNAPSHOT, data)])
         except LogUnavailable as error:
@@ -264,8 +265,10 @@ class Keeper:
         self._metrics.replace_gauges("hazwatch_outbox_notices", waiting.items())
 
 
-async def start_book(source: EventLog, snapshots: SnapshotFolder, partition: int) -> Book:
-    """The book where the newest good snapshot stands: of a file, else of `state`, else at the start of `events`."""
+async def start_book(source: EventLog, snapshots: SnapshotFolder, partition: int, current: Revision) -> Book:
+    """The book where the newest good snapshot stands: of a file, else of `state`, else at the start of `events`.
+
+    Where that start is trimmed, its activations are gone, so the `current` revision stands in for them."""
     incarnation = await source.incarnation()
     bounds = await source.bounds("events", partition)
     candidates = list(snapshots.contents()) + await _states(source, partition)
@@ -283,7 +286,7 @@ async def start_book(source: EventLog, snapshots: SnapshotFolder, partition: int
         except SnapshotRefused as error:
             log.warning("events/%d: a snapshot is passed over: %s", partition, error)
     book = Book(partition, incarnation)
-    book.start_at(bounds.start)
+    book.start_at(bounds.start, current if bounds.start else None)
     return book
 
 
@@ -296,16 +299,9 @@ async def _states(source: EventLog, partition: int) -> list[bytes]:
         records = await source.read("state", 0, offset, wait_s=1.0)
         if not records:
             break
-        found |= {r.key: r.value for r in records if r.key.startswith(f"{partition}/".encode())}
+        found |= {r.key: r.value for r in records}
         offset = records[-1].offset + 1
-
-    def reach(data: bytes) -> int:
-        try:
-            return Book.header(data).next_offset
-        except SnapshotRefused:
-            return -1
-
-    return sorted(found.values(), key=reach, reverse=True)
+    return furthest_first(found.items(), partition)
 
 
 async def _last_value(source: EventLog, partition: int, offset: int, bounds: Bounds) -> bytes | None:
@@ -330,7 +326,7 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
     dispatchers: list[Dispatcher] = []
     for partition in range(await context.log.partitions("events")):
         snapshots = SnapshotFolder(folder / str(partition))
-        book = await start_book(context.log, snapshots, partition)
+        book = await start_book(context.log, snapshots, partition, context.registry.current)
         dispatcher = Dispatcher(
             channels,
             contacts,

@@ -164,7 +164,16 @@ class AlarmProcess:
         self._tasks = [asyncio.create_task(self._fold()), asyncio.create_task(self.dispatcher.run())]
 
     async def kill(self) -> None:
-        """What was under way stays half done."""
+        """What was under way stays half done: the second cancellation leaves no time to end anything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """An orderly end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

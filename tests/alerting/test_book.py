@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from alerting.book import Book
+from alerting.book import ActivationNeeded, Book
 from alerting.faults import RULE
 from schemas.alarms import Change, CommandKind, Outcome, State
 from schemas.changes import AlarmClass, Basis, Side
-from schemas.records import Kind, Link, Tick, encode
+from schemas.records import Activate, Kind, Link, Tick, encode
 from schemas.time import SECOND
 from tests.alerting.bench import DUTY, START, Desk, change, own_change, revision
 
@@ -247,6 +247,7 @@ def test_a_record_that_cannot_be_read_is_skipped_and_stands_as_a_fault_for_ten_m
     desk.raw(Kind.CHANGES, b'{"specversion":"1.0","data":{"changes":[{}]}}')
     desk.raw("hazwatch.future.v9", b"{}")
     desk.raw(Kind.LINK, encode(Link(name="gw", up=True)))
+    desk.raw(Kind.ACTIVATE, b"{}")
     assert desk.said() == ["raise"]
     assert desk.alarm.subject == "events/0:unreadable"
     assert "events/0 @0" in desk.alarm.text.en
@@ -305,8 +306,10 @@ def test_a_transition_carries_its_place_in_events_and_the_book_its_time() -> Non
 
 def test_an_activation_goes_its_own_way_and_older_ones_change_nothing() -> None:
     desk = Desk(Book(0, 1))
-    with pytest.raises(ValueError, match="call activate"):
-        desk.book.apply(0, START, Kind.ACTIVATE, b"")
+    activate = encode(Activate(revision=3, hash="h"))
+    with pytest.raises(ActivationNeeded, match="revision 3 is needed") as needed:
+        desk.book.apply(0, START, Kind.ACTIVATE, activate)
+    assert (needed.value.revision, desk.book.next_offset) == (3, 0)
     desk.activate(revision(DUTY, number=3))
     desk.activate(revision(number=2))
     assert desk.book.revision == 3

@@ -287,22 +287,22 @@ def test_a_tier_1_alarm_without_a_channel_goes_to_everybody() -> None:
     simulate(story)
 
 
-def test_drain_lets_what_is_under_way_end_and_begins_nothing() -> None:
+def test_an_orderly_stop_lets_what_is_under_way_end_and_begins_nothing() -> None:
     async def story() -> None:
         log, hook = new_log(), CountingChannel(answer_s=lambda: 2.0)
-        process = AlarmProcess(log, {"hook": hook})
+        process = AlarmProcess(log, {"hook": hook}, concurrency={"hook": 1})
         process.start()
         raise_alarm(log)
         await asyncio.sleep(0.5)
         raise_alarm(log, subject="CO-2")
-        await process.dispatcher.drain(5)
-        assert sum(hook.taken.values()) in (1, 2)
-        assert kinds(log)[-1] == "accepted"
-        before = len(hook.attempts)
-        raise_alarm(log, subject="CO-3")
-        await asyncio.sleep(30)
-        assert len(hook.attempts) == before
-        await process.kill()
+        await process.stop()
+        assert (hook.taken.total(), kinds(log)) == (1, ["trying", "accepted"])
+        assert asyncio.get_running_loop().time() < 4
+        again = AlarmProcess(log, {"hook": hook})
+        again.start()
+        await asyncio.sleep(10)
+        assert sorted(hook.taken.values()) == [1, 1]
+        await again.kill()
 
     simulate(story)
 

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.book import Book
 from alerting.snapshot import SnapshotRefused, encode
-from alerting.state import StateWriter, highest_complete
+from alerting.state import furthest_first, state_key
 from schemas.alarms import ReceiptKind
 from schemas.records import Kind, Tick
 from schemas.records import encode as encode_record
@@ -72,34 +72,23 @@ def test_a_frozen_book_stays_as_it_is_while_the_book_goes_on() -> None:
     assert desk.book.snapshot() != data
 
 
-def test_the_highest_complete_snapshot_is_taken_though_its_writer_died_half_way() -> None:
+def test_the_furthest_snapshot_in_state_comes_first_and_broken_ones_not_at_all() -> None:
     desk = Desk()
-    writer = StateWriter(0, "rank-0", part_bytes=100)
-    topic: list[tuple[bytes, bytes]] = []
-    complete = b""
-    for n in range(6):
+    taken = []
+    for n in range(3):
         desk.say(change(n % 3, n))
-        complete = desk.book.snapshot()
-        topic += writer.records(complete, Book.header(complete))
-        desk.say(change(1, 100 + n, subject=f"CO-{n}"))
-        half = desk.book.snapshot()
-        topic += writer.records(half, Book.header(half))[:-1]
-        assert highest_complete(topic, 0, 1) == complete
-    assert highest_complete(topic, 1, 1) is None
-    assert highest_complete(topic, 0, 2) is None
-    assert highest_complete([(key, b"?" + value) for key, value in topic], 0, 1) is None
-
-
-def test_a_zombie_of_an_older_position_does_not_win() -> None:
-    desk = Desk()
-    old = desk.book.snapshot()
-    desk.say(change(1, 1))
-    new = desk.book.snapshot()
+        taken.append(desk.book.snapshot())
     topic = [
-        *StateWriter(0, "rank-1").records(new, Book.header(new)),
-        *StateWriter(0, "rank-0").records(old, Book.header(old)),
+        (state_key(0, "rank-1"), taken[0]),
+        (state_key(0, "rank-0"), taken[2]),
+        (state_key(0, "zombie"), taken[1]),
+        (state_key(0, "rank-1"), taken[1]),
+        (state_key(0, "broken"), taken[2][:-1]),
+        (state_key(10, "rank-0"), taken[2]),
     ]
-    assert highest_complete(topic, 0, 1) == new
+    assert furthest_first(topic, 0) == [taken[2], taken[1], taken[1]]
+    assert furthest_first(topic, 10) == [taken[2]]
+    assert furthest_first(topic, 1) == []
 
 
 def test_a_replayed_book_goes_on_as_one() -> None:
