@@ -25,6 +25,7 @@ COMMANDS = {
         "deadletters",
         "List, read and drive again what could not be read.",
     ),
+    "bench": ("hazwatch.bench.command", "bench", "Measure the whole pipeline on this machine under load."),
     "doctor": ("hazwatch.commands.doctor", "doctor", "Is every part reachable, in which version, and well set up?"),
     "topics": ("hazwatch.commands.topics", "topics", "Create or verify the topics in Kafka."),
     "users": ("hazwatch.commands.users", "users", "Make users of the console and set their passwords."),
