@@ -79,6 +79,7 @@ def _readings(case: RuleCase, path: str) -> tuple[list[tuple[int, float, int]], 
     """The readings as (ns since the start, value, quality), and what is wrong with them."""
     rows: list[tuple[int, float, int]] = []
     problems: list[Problem] = []
+    latest = 0
     for number, reading in enumerate(case.readings, 1):
         where = f"{path}.readings[{number}]"
         match reading:
@@ -90,12 +91,12 @@ def _readings(case: RuleCase, path: str) -> tuple[list[tuple[int, float, int]], 
                 cure = 'write [second, value] or [second, value, "QUALITY"]'
                 problems.append(Problem.of(where, "not a reading", cure))
                 continue
+        if seconds(at) < latest:
+            problems.append(Problem.of(where, f"second {at:g} comes before the one above it", "order them by time"))
+        latest = max(latest, seconds(at))
         if name.upper() not in Quality.__members__:
             listed = ", ".join(Quality.__members__)
             problems.append(Problem.of(where, f"there is no quality {name!r}", f"one of: {listed}"))
-            continue
-        if rows and seconds(at) < rows[-1][0]:
-            problems.append(Problem.of(where, f"second {at:g} comes before the one above it", "order them by time"))
             continue
         rows.append((seconds(at), float("nan") if value is None else float(value), Quality[name.upper()]))
     return rows, problems

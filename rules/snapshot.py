@@ -1,6 +1,6 @@
 """The state of a fold as bytes: a cache of what refolding the log would give, never the truth (LAWS C2).
 
-`HAZFOLD1`, then a msgpack `Snapshot`: the header, a checksum of the body, and the body. A snapshot is refused with a
+`HAZFOLD1`, then a msgpack `Snapshot`: the header, the body, and a checksum over both. A snapshot is refused with a
 reason rather than used in doubt; the fold then starts from an older one, or from the start of the log.
 """
 
@@ -149,7 +149,11 @@ def taken(fold: Fold) -> bytes:
         last_offset=fold.last_offset,
         last_checksum=fold.last_checksum,
     )
-    return MAGIC + _encoder.encode(Snapshot(header=header, crc=crc32(body), body=body))
+    return MAGIC + _encoder.encode(Snapshot(header=header, crc=_crc(header, body), body=body))
+
+
+def _crc(header: Header, body: bytes) -> int:
+    return crc32(body, crc32(_encoder.encode(header)))
 
 
 def _parsed(data: bytes) -> Snapshot:
@@ -162,7 +166,7 @@ def _parsed(data: bytes) -> Snapshot:
     if found.header.format != FORMAT:
         text = f"the snapshot has format {found.header.format}, this version reads {FORMAT}"
         raise SnapshotRefused(Refusal.FORMAT, text)
-    if crc32(found.body) != found.crc:
+    if _crc(found.header, found.body) != found.crc:
         raise SnapshotRefused(Refusal.DAMAGED, "the snapshot is damaged: its checksum differs")
     return found
 

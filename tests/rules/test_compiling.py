@@ -1,0 +1,57 @@
+"""Compiled and uncompiled kernels agree; the cache of machine code lands where it can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import rules.compiling
+from tests.rules.digest import digest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code: list[str], cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *code],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(cwd), **environment},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_uncompiled_functions_say_the_same() -> None:
+    assert run(["-m", "tests.rules.digest"], ROOT, NUMBA_DISABLE_JIT="1") == digest()
+
+
+def test_the_cache_goes_where_it_is_told(tmp_path: Path) -> None:
+    folder = run(["-c", "import rules.compiling as c; print(c.CACHE_FOLDER)"], ROOT, NUMBA_CACHE_DIR=str(tmp_path))
+    assert Path(folder).parent == tmp_path
+    assert rules.compiling.sources_digest() in folder
+
+
+def test_the_cache_of_changed_sources_is_another_one(tmp_path: Path) -> None:
+    """Numba does not see that a kernel's helper has changed; the folder's name does."""
+    for room in ("rules", "schemas"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    ask = ["-c", "import rules.compiling as c; print(c.CACHE_FOLDER)"]
+    before = run(ask, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    machine = tmp_path / "rules" / "machine.py"
+    machine.write_text(machine.read_text() + "\n# changed\n")
+    assert run(ask, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache")) != before
+
+
+def test_without_a_writable_folder_beside_the_package_the_cache_of_the_user_is_taken(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "rules", tmp_path / "rules", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "schemas", tmp_path / "schemas", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "rules" / "__pycache__").write_text("a file, so that no folder can be made here")
+    ask = ["-c", "import rules.compiling as c; print(c.CACHE_FOLDER)"]
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "home"), "NUMBA_CACHE_DIR": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert Path(run(ask, tmp_path, **environment)).parent == tmp_path / "home" / "hazwatch"
