@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from hypothesis import settings
 from playwright.async_api import Browser
 
 from tests.parts import PARTS, PartMissing
@@ -24,6 +25,11 @@ from tests.parts.timescale import timescale as a_timescale
 from tests.parts.webhook_sink import WebhookSink
 
 pytest_plugins = ("pytester",)
+
+# In CI the same examples are tried every time, so that a red run is about the change and not about luck.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("home", deadline=None, print_blob=True)
+settings.load_profile("ci" if "CI" in os.environ else "home")
 
 _PART_OF_FIXTURE = {
     "mosquitto": "mosquitto",
