@@ -11,6 +11,8 @@ import os
 from hypothesis import HealthCheck, settings
 
 SCALE = float(os.environ.get("HAZWATCH_LAWS", "1"))
+PATIENCE_S = 300 * max(1.0, SCALE)
+"""The timeout of one law on a loaded machine: `pytestmark = pytest.mark.timeout(PATIENCE_S)`."""
 
 
 def traces(count: int = 500, *, steps: int = 50) -> settings:
@@ -24,5 +26,5 @@ def traces(count: int = 500, *, steps: int = 50) -> settings:
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         print_blob=True,
-        derandomize=SCALE < 1,
+        derandomize=SCALE < 1 or "CI" in os.environ,
     )
