@@ -15,7 +15,7 @@ import psycopg
 from msgspec.structs import replace
 
 from eventlog.embedded.log import EmbeddedLog
-from eventlog.port import NewRecord, Position, topic_specs
+from eventlog.port import EventLog, NewRecord, Position, topic_specs
 from historian.config import HistorianConfig
 from historian.line import Line
 from historian.migrate import migrate
@@ -116,7 +116,7 @@ def writer_of(log: EmbeddedLog, url: str, config: HistorianConfig = QUICK) -> Wr
     return Writer(log, url, config, SystemClock())
 
 
-async def until_stored(writer: Writer, log: EmbeddedLog, *, within_s: float = 60.0) -> None:
+async def until_stored(writer: Writer, log: EventLog, *, within_s: float = 60.0) -> None:
     """Wait until everything in the log is stored."""
 
     async def stored() -> bool:
