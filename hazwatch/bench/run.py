@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 
 import msgspec
@@ -22,7 +23,7 @@ from historian.verify import Ledger, ledger
 
 LOOK_S = 5.0
 STORED_S = 180.0
-HOOKS_S = 10.0
+HOOKS_S = 15.0
 LOAD_END_S = 300.0
 FULL_CORE = 90.0
 """A process over this percentage of a core is saturated: it has one thread that matters."""
@@ -150,8 +151,14 @@ async def _ledger(url: str) -> Ledger:
 
 
 def _hooks(running: System, raised: list[Raised]) -> list[Hook]:
-    """Every webhook that came; the last ones are given a moment."""
-    running.parts.sleep(min(HOOKS_S, 2.0))
+    """Every webhook that came, once there is one per alarm, or no more have come for long."""
+    count, grew_s = -1, time.monotonic()
+    while count < len(raised) and time.monotonic() < grew_s + HOOKS_S:
+        running.parts.sleep(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.sink_port}/", timeout=5) as answer:
+            now = int(answer.read())
+        if now != count:
+            count, grew_s = now, time.monotonic()
     running.parts.stop("sink")
     return msgspec.json.decode((running.folder / "sink.json").read_bytes(), type=list[Hook])
 

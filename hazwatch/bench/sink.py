@@ -2,7 +2,8 @@
 
     python -m hazwatch.bench.sink PORT-FILE RESULT-FILE
 
-It ends at SIGTERM, after writing what it received. A bare HTTP/1.1 server on asyncio: what it costs counts.
+It ends at SIGTERM, after writing what it received; a GET is answered with the number of webhooks so far. A bare
+HTTP/1.1 server on asyncio: what it costs counts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s"
 
 
 class Hook(msgspec.Struct, frozen=True, array_like=True):
@@ -61,10 +62,14 @@ class Sink(asyncio.Protocol):
             size = _content_length(head) if found else 0
             if not found or len(rest) < size:
                 return
-            self._received.append((time.time_ns(), rest[:size]))
             self._buffer = rest[size:]
+            said = b""
+            if head.startswith(b"GET "):
+                said = b"%d" % len(self._received)
+            else:
+                self._received.append((time.time_ns(), rest[:size]))
             assert self._transport is not None
-            self._transport.write(_ANSWER)
+            self._transport.write(_ANSWER % (len(said), said))
 
 
 def _content_length(head: bytes) -> int:

@@ -38,6 +38,7 @@ class System:
     data: DataDir
     config: Config
     mqtt_port: int
+    sink_port: int
     metrics_ports: dict[str, int]
 
     @property
@@ -61,13 +62,14 @@ def system(step: Step, folder: Path, *, tags: int, partitions: int, compiled: Pa
         port_file = folder / "sink.port"
         parts.start("sink", [sys.executable, "-m", "hazwatch.bench.sink", str(port_file), str(folder / "sink.json")])
         parts.wait("the receiver of webhooks listens", lambda: port_file.exists() and port_file.read_text() != "", 30.0)
+        sink_port = int(port_file.read_text())
         bootstrap = start_kafka(parts, find_jars()) if step.log == "kafka" else ""
         file = write_park(
             folder,
             step,
             tags=tags,
             partitions=partitions,
-            webhook_port=int(port_file.read_text()),
+            webhook_port=sink_port,
             bootstrap=bootstrap,
         )
         broker = private_broker(data.broker, "127.0.0.1", free_port(0), None)
@@ -84,4 +86,4 @@ def system(step: Step, folder: Path, *, tags: int, partitions: int, compiled: Pa
             parts.start(role, [*hazwatch, "run", role, *common, "--mqtt", address, "--console", console])
         parts.wait("all roles are ready", lambda: all(runfiles.find(data.root, r) for r in roles), READY_S)
         ports = {r: found.metrics_port for r in roles if (found := runfiles.find(data.root, r))}
-        yield System(parts, folder, data, load_config(file, rules=False), broker.port, ports)
+        yield System(parts, folder, data, load_config(file, rules=False), broker.port, sink_port, ports)
