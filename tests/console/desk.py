@@ -74,9 +74,10 @@ class Person:
 class Desk:
     """The running console with its plant."""
 
-    def __init__(self, plant: Plant, console: Console, port: int) -> None:
+    def __init__(self, plant: Plant, console: Console, port: int, serving: asyncio.Task[None]) -> None:
         self.plant = plant
         self.console = console
+        self.serving = serving
         self.base = f"http://127.0.0.1:{port}"
         self._sessions: list[aiohttp.ClientSession] = []
 
@@ -145,7 +146,7 @@ async def open_desk(
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(console, started=port.set_result))
     beating = asyncio.create_task(plant.run()) if live else None
-    desk = Desk(plant, console, await port)
+    desk = Desk(plant, console, await port, serving)
     try:
         await until(lambda: console.live.ready or serving.done())
         yield desk

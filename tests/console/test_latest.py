@@ -131,8 +131,8 @@ def test_many_records_at_once_equal_one_by_one() -> None:
     for part in parts:
         one.apply(Stamped.of([part]))
     all_at_once.apply(Stamped.of(parts))
-    for tag in range(1, 40):
-        assert one.at_ns[one.row(tag)] == all_at_once.at_ns[all_at_once.row(tag)]
+    for number in range(1, 40):
+        assert one.at_ns[one.row(number)] == all_at_once.at_ns[all_at_once.row(number)]
 
 
 def test_numbers_that_are_no_tags_are_passed_over() -> None:

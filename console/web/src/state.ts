@@ -76,6 +76,7 @@ const connection = new Connection(
     loggedOut: () => {
       session.value = { kind: "out", ended: true };
     },
+    outdated: () => window.setTimeout(() => location.reload(), 2000),
   },
   () => ({ fps, sound: sound.value === "blocked" ? "blocked" : "on" }),
 );

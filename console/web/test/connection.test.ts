@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { CONNECT_TIMEOUT_MS, Connection, SESSION_ENDED, SILENT_CLOSE_MS, type SocketLike } from "../src/core/connection";
+import { CONNECT_TIMEOUT_MS, Connection, OTHER_VERSION, SESSION_ENDED, SILENT_CLOSE_MS, type SocketLike } from "../src/core/connection";
 import type { Frame, ToServer } from "../src/core/protocol";
 import { Store } from "../src/core/store";
 
@@ -30,6 +30,7 @@ class World {
   timers = new Map<number, { at: number; work: () => void }>();
   changes = 0;
   loggedOut = 0;
+  outdated = 0;
   store = new Store();
   private handles = 0;
   connection = new Connection(
@@ -48,7 +49,7 @@ class World {
       },
       clearTimeout: (handle) => this.timers.delete(handle),
     },
-    { changed: () => this.changes++, loggedOut: () => this.loggedOut++ },
+    { changed: () => this.changes++, loggedOut: () => this.loggedOut++, outdated: () => this.outdated++ },
     () => ({ fps: 60, sound: "on" }),
   );
 
@@ -145,6 +146,14 @@ describe("connection", () => {
     world.connect();
     world.socket.onclose?.({ code: SESSION_ENDED });
     expect(world.loggedOut).toBe(1);
+    world.pass(60_000);
+    expect(world.sockets).toHaveLength(1);
+  });
+
+  it("stops when the server speaks another version", () => {
+    world.connect();
+    world.socket.onclose?.({ code: OTHER_VERSION });
+    expect(world.outdated).toBe(1);
     world.pass(60_000);
     expect(world.sockets).toHaveLength(1);
   });

@@ -7,6 +7,7 @@ export const SILENT_CLOSE_MS = 15000;
 export const ACK_EVERY_MS = 1000;
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 export const SESSION_ENDED = 4401;
+export const OTHER_VERSION = 4426;
 
 export interface SocketLike {
   send(text: string): void;
@@ -30,6 +31,8 @@ export interface Listener {
   changed(): void;
   /** The session has ended: log in again. */
   loggedOut(): void;
+  /** The server speaks another version of the protocol: this page is out of date. */
+  outdated(): void;
 }
 
 export interface Condition {
@@ -99,6 +102,9 @@ export class Connection {
       if (event.code === SESSION_ENDED) {
         this.stop();
         this.listener.loggedOut();
+      } else if (event.code === OTHER_VERSION) {
+        this.stop();
+        this.listener.outdated();
       } else {
         this.lost(socket);
       }
