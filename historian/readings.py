@@ -10,12 +10,12 @@ import numpy.typing as npt
 from psycopg import AsyncConnection
 
 from eventlog.port import Record
-from historian.frames import Frame, Rows, concat_rows, frame
+from historian.frames import Frame, Rows, frame
 from historian.partitions import Partitions
-from historian.rows import arranged, rows_of
+from historian.rows import Stamped, arranged, rows_of
 from historian.sink import Unreadable, Written
 from historian.sqlfiles import queries
-from schemas.batch import BatchError
+from schemas.batch import BatchError, decode
 from schemas.records import Kind
 from schemas.time import Int64Array
 
@@ -58,20 +58,21 @@ class ReadingsSink:
         self._known = np.zeros(_BITMAP, np.bool_)
         self._suspicious = 0
 
-    def item(self, record: Record) -> Rows | None:
+    def item(self, record: Record) -> Stamped | None:
         if record.kind != Kind.READINGS:
             return None
         try:
-            return rows_of(record.value, record.append_ns)
+            return Stamped(decode(record.value), record.append_ns)
         except BatchError as error:
             raise Unreadable(str(error)) from None
 
-    def size(self, item: Rows) -> int:
-        return len(item)
+    def size(self, item: Stamped) -> int:
+        return len(item.readings)
 
-    def pack(self, items: list[Rows]) -> PackedReadings:
-        rows = arranged(concat_rows(items))
-        return PackedReadings(rows, frame(rows), np.unique(rows.sensor), sum(map(len, items)))
+    def pack(self, items: list[Stamped]) -> PackedReadings:
+        received = rows_of(items)
+        rows = arranged(received)
+        return PackedReadings(rows, frame(rows), _sensors(rows), len(received))
 
     async def connected(self, conn: AsyncConnection) -> None:
         if self._partitions:
@@ -119,6 +120,13 @@ class ReadingsSink:
         if len(fresh):
             first = int(packed.rows.us.min())
             await conn.execute(_SQL["new_sensors"], {"us": first, "sensors": fresh.tolist()})
+
+
+def _sensors(rows: Rows) -> Int32Array:
+    """The sensors in rows that are in the order of the key, each once."""
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = rows.sensor[1:] != rows.sensor[:-1]
+    return rows.sensor[first]
 
 
 async def _copy(conn: AsyncConnection, data: Frame, *, staged: bool) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 from psycopg import AsyncConnection
 
 from eventlog.port import EventLog
-from historian.frames import EPOCH_US, Rows, concat_rows, empty_rows
+from historian.frames import EPOCH_US, Rows, concat_rows
 from historian.pghash import hash_float8, hash_int4, hash_int8
-from historian.rows import rows_of
+from historian.rows import Stamped, rows_of
 from historian.sqlfiles import queries
-from schemas.batch import BatchError
+from schemas.batch import BatchError, decode
 from schemas.records import Kind
 
 _SQL = queries("verify")
@@ -68,13 +68,13 @@ async def log_ledger(event_log: EventLog, topics: Sequence[str] = ("readings", "
     parts: list[Rows] = []
     for topic in topics:
         for partition in range(await event_log.partitions(topic)):
-            parts += await _rows_of_partition(event_log, topic, partition)
-    return ledger_of(concat_rows(parts) if parts else empty_rows())
+            parts.append(await _rows_of_partition(event_log, topic, partition))
+    return ledger_of(concat_rows(parts))
 
 
-async def _rows_of_partition(event_log: EventLog, topic: str, partition: int) -> list[Rows]:
+async def _rows_of_partition(event_log: EventLog, topic: str, partition: int) -> Rows:
     bounds = await event_log.bounds(topic, partition)
-    position, parts = bounds.start, []
+    position, parts = bounds.start, list[Stamped]()
     while position < bounds.end:
         records = await event_log.read(topic, partition, position)
         if not records:
@@ -82,8 +82,8 @@ async def _rows_of_partition(event_log: EventLog, topic: str, partition: int) ->
         for record in records:
             if record.kind == Kind.READINGS:
                 try:
-                    parts.append(rows_of(record.value, record.append_ns))
+                    parts.append(Stamped(decode(record.value), record.append_ns))
                 except BatchError:
                     continue  # the writer skips it as well, and says so
         position = records[-1].offset + 1
-    return [concat_rows(parts)] if parts else []
+    return rows_of(parts)

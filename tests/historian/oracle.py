@@ -15,7 +15,9 @@ from historian.frames import Rows
 from historian.line import Line
 from historian.partitions import HOUR_US, Partitions
 from historian.readings import ReadingsSink
+from historian.rows import Stamped
 from historian.storage import Storage, StorageKind
+from schemas.batch import batch
 from tests.historian.rig import SystemClock
 
 MINUTE_US = 60_000_000
@@ -36,7 +38,9 @@ def columns(rows: Iterable[Row]) -> Rows:
 
 async def store(line: Line, sink: ReadingsSink, rows: list[Row]) -> None:
     """One transaction as a lane would do it; by the careful way, which takes duplicates."""
-    packed = sink.pack([columns(rows)])
+    us, values, sensors, qualities = zip(*rows, strict=True)
+    readings = batch(sensors, np.array(us, np.int64) * 1000, values, qualities)
+    packed = sink.pack([Stamped(readings, max(us) * 1000)])
     await sink.prepare(line.conn, packed)
     async with line.conn.transaction():
         await sink.write(line.conn, packed, careful=True)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from historian.frames import EPOCH_US, HEADER, SLICE_ROWS, TRAILER, Rows, frame
 from historian.readings import dirty_spans
 from historian.rollups import merged
-from historian.rows import arranged, microseconds, rows_of
+from historian.rows import Stamped, arranged, microseconds, rows_of
 from historian.verify import distinct, ledger_of
-from schemas.batch import batch, encode
-from schemas.time import SECOND
+from schemas.batch import batch
+from schemas.time import FUTURE, OLDEST, SECOND
 
 VALUES = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
@@ -112,9 +112,23 @@ def test_a_large_copy_is_handed_over_in_slices() -> None:
 def test_times_are_cut_to_microseconds_and_replaced_as_the_rules_do() -> None:
     append_ns = 1_700_000_000 * SECOND + 999
     readings = batch([1, 2, 3, 4], [0, append_ns + 6 * SECOND, append_ns - 1, append_ns], [1.0, 2.0, 3.0, 4.0])
-    rows = rows_of(encode(readings), append_ns)
+    rows = rows_of([Stamped(readings, append_ns)])
     assert rows.us.tolist() == [1_700_000_000_000_000] * 4
     assert microseconds(np.array([1999, 2000, 2001], np.int64)).tolist() == [1, 2, 2]
+
+
+NS = st.one_of(st.just(0), st.integers(OLDEST - 2, OLDEST + 2), st.integers(0, 3_000_000_000 * SECOND))
+
+
+@given(st.lists(st.tuples(st.lists(NS, max_size=4), NS), max_size=4), st.integers(-1, 1))
+def test_times_are_replaced_record_by_record(records: list[tuple[list[int], int]], edge: int) -> None:
+    """However many records are read at once: each reading is measured against the append time of its own."""
+    stamped, wanted = [], []
+    for times, append_ns in records:
+        near = [*times, append_ns + FUTURE + edge]
+        stamped.append(Stamped(batch(range(len(near)), near, [0.0] * len(near)), append_ns))
+        wanted += [(t if OLDEST <= t <= append_ns + FUTURE else append_ns) // 1000 for t in near]
+    assert rows_of(stamped).us.tolist() == wanted
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 600)), min_size=1, max_size=60))
