@@ -7,6 +7,8 @@ revision lacks (LAWS C3), history, or a copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +28,8 @@ DOUBTFUL = 4
 RESTART = 8
 """The first live reading after a silence: what ran before it does not count as uninterrupted (LAWS L2)."""
 
-REMEMBERED = 60 * SECOND
-"""How long an evaluated reading is remembered to recognise its copies (LAWS L4)."""
+REMEMBERED = np.uint64(60)
+"""How long (whole seconds of `now`) an evaluated reading is remembered to recognise its copies (LAWS L4)."""
 REGRESSION = 300 * SECOND
 """After this much silence even a sequence that went back within one boot is believed: its counter is broken."""
 
@@ -53,7 +55,13 @@ STATE = np.dtype(
     align=True,
 )
 SETUP = np.dtype([("lateness", "i8"), ("first", "i4"), ("slots", "i4")], align=True)
-MEMORY = np.dtype([("key", "u8"), ("now", "i8")], align=True)
+
+COPIES = np.uint64(3)
+SECONDS = np.uint64(0x3FFFF)
+PRINT = ~np.uint64(0xFFFFF)
+"""A remembered reading is 64 bits: a 44-bit fingerprint of (event time, value, quality), the second of `now` (18 bits,
+which wrap after three days) and how often it came (2 bits; 0 is an empty slot). Two different readings of one tag share
+a fingerprint once in 10^11 comparisons; the second would then be taken for a copy, once."""
 
 StateArray = npt.NDArray[np.void]
 
@@ -91,10 +99,10 @@ def _mixed(a):  # type: ignore[no-untyped-def]
 
 @kernel
 def _key(event, bits, quality):  # type: ignore[no-untyped-def]
-    """64 bits of (event time, value, quality); the lowest two are left for the number of copies."""
+    """The fingerprint of (event time, value, quality)."""
     a = _mixed(np.uint64(event) ^ np.uint64(0x9E3779B97F4A7C15))
     a = _mixed(a ^ np.uint64(bits))
-    return _mixed(a + np.uint64(np.int64(quality))) & ~np.uint64(3)
+    return _mixed(a + np.uint64(np.int64(quality))) & PRINT
 
 
 @kernel
@@ -107,6 +115,8 @@ def admit(  # type: ignore[no-untyped-def]
     Returns how many rows count.
     """
     admitted = 0
+    second = np.uint64(now // SECOND)
+    stamp = (second & SECONDS) << np.uint64(2)
     for i in range(n):
         flags[i] = 0
         index[i] = -1
@@ -136,12 +146,13 @@ def admit(  # type: ignore[no-untyped-def]
             if not newer and s["seen"] != 0 and (replaced or raw <= s["highest"]):
                 for k in range(rule["first"], rule["first"] + rule["slots"]):
                     m = memory[k]
-                    if (m["key"] & ~np.uint64(3)) == key and m["now"] != 0 and now - m["now"] <= REMEMBERED:
+                    age = (second - (m >> np.uint64(2))) & SECONDS
+                    if (m & PRINT) == key and (m & COPIES) != 0 and age <= REMEMBERED:
                         slot = k
-                        copies = min((m["key"] & np.uint64(3)) + np.uint64(1), np.uint64(3))
+                        copies = min((m & COPIES) + np.uint64(1), COPIES)
                         break
-            if slot >= 0 and copies < 3:
-                memory[slot]["key"] = key | copies
+            if slot >= 0 and copies < COPIES:
+                memory[slot] += np.uint64(1)
                 continue
 
         # L1, L2: late is relative to the tag; after a silence the next reading is live whatever its time
@@ -157,8 +168,7 @@ def admit(  # type: ignore[no-untyped-def]
             if slot < 0:
                 slot = rule["first"] + s["slot"]
                 s["slot"] = s["slot"] + 1 if s["slot"] + 1 < rule["slots"] else 0
-            memory[slot]["key"] = key | copies
-            memory[slot]["now"] = now
+            memory[slot] = key | stamp | copies
             if not replaced and raw > s["highest"]:
                 s["highest"] = raw
 
@@ -201,8 +211,14 @@ class Admission:
         ends = np.cumsum(self.setup["slots"], dtype=np.int64)
         self.setup["first"] = ends - self.setup["slots"]
         self.state = np.zeros(len(tags), STATE)
-        self.memory = np.zeros(int(ends[-1]) if len(tags) else 0, MEMORY)
+        self.memory = np.zeros(int(ends[-1]) if len(tags) else 0, np.uint64)
         self._grow(512)
+
+    @cached_property
+    def layout(self) -> str:
+        """What a snapshot of this state must match: the tags in their order, and the shapes of the arrays."""
+        numbers = sha256(self.numbers.tobytes()).hexdigest()[:16]
+        return f"{numbers} {self.state.dtype.descr} {len(self.memory)}"
 
     def _grow(self, rows: int) -> None:
         self._tag = np.zeros(rows, np.int32)
@@ -248,5 +264,5 @@ def lateness_s(tag: Tag) -> float:
 
 
 def memory_slots(tag: Tag) -> int:
-    """Room for what a tag reads in 60 s at its period and half as often again, within reason."""
-    return min(1024, max(8, int(1.5 * REMEMBERED / SECOND / tag.period_s) + 4))
+    """Room for what a tag reads in 60 s at its period and a fifth more, within reason."""
+    return min(1024, max(8, int(1.2 * float(REMEMBERED) / tag.period_s) + 4))

@@ -82,9 +82,13 @@ class Fold:
         """The first record will be this one or a later one: where a log begins that retention has trimmed."""
         self.next_offset = max(self.next_offset, offset)
 
+    def freeze(self) -> snapshot.Frozen:
+        """The whole state as it is now; `rules.snapshot.encode` puts it into bytes, in a thread if it is large."""
+        return snapshot.frozen(self)
+
     def snapshot(self) -> bytes:
-        """The whole state, to be written after the changes so far are acknowledged (`rules.snapshot`)."""
-        return snapshot.taken(self)
+        """The whole state in bytes, to be written after the changes so far are acknowledged."""
+        return snapshot.encode(self.freeze())
 
     @classmethod
     def restore(cls, data: bytes, rulebook: Rulebook) -> Fold:

@@ -7,6 +7,8 @@ this record, and nothing else (LAWS C7).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +70,14 @@ class Evaluator:
     @property
     def id(self) -> str:
         return self.compiled.rule.id
+
+    @cached_property
+    def layout(self) -> str:
+        """What a snapshot of this state must match: the conditions in their order, and the shapes of the arrays."""
+        keys = "\n".join("\t".join(w.key) for w in self.compiled.watched)
+        arrays = (self.conditions, self.gates, self.memory)
+        shapes = " ".join(f"{a.shape}{a.dtype.descr}" for a in arrays)
+        return f"{self.id} {self.compiled.kind.name} {sha256(keys.encode()).hexdigest()[:16]} {shapes}"
 
     @property
     def nothing(self) -> Changes:

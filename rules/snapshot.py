@@ -7,15 +7,13 @@ reason rather than used in doubt; the fold then starts from an older one, or fro
 from __future__ import annotations
 
 from enum import StrEnum
-from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from rules.evaluator import Evaluator
 from rules.faults import Fault
 from rules.links import Links
 from schemas.nowclock import NowClock, NowState
@@ -76,12 +74,6 @@ class Header(Struct, frozen=True, kw_only=True):
             raise SnapshotRefused(Refusal.ANOTHER_LOG, text)
 
 
-class Snapshot(Struct, frozen=True, kw_only=True):
-    header: Header
-    crc: int
-    body: bytes
-
-
 class RuleState(Struct, frozen=True, kw_only=True):
     id: str
     layout: str
@@ -91,6 +83,8 @@ class RuleState(Struct, frozen=True, kw_only=True):
 
 
 class Body(Struct, frozen=True, kw_only=True):
+    """Everything that a fold knows, as copies that stay as they are while the fold goes on."""
+
     replay: bool
     rows_folded: int
     restated_ns: int
@@ -103,6 +97,19 @@ class Body(Struct, frozen=True, kw_only=True):
     rules: tuple[RuleState, ...]
 
 
+class Frozen(Struct, frozen=True, kw_only=True):
+    """A snapshot before it is put into bytes."""
+
+    header: Header
+    body: Body
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    header: Header
+    crc: int
+    body: bytes
+
+
 _encoder = msgspec.msgpack.Encoder()
 _snapshots = msgspec.msgpack.Decoder(Snapshot)
 _bodies = msgspec.msgpack.Decoder(Body)
@@ -113,31 +120,29 @@ def checksum(value: bytes) -> int:
     return crc32(value)
 
 
-def taken(fold: Fold) -> bytes:
-    """The state of `fold`."""
+def frozen(fold: Fold) -> Frozen:
+    """The state of `fold` as it is now."""
     standing = fold.standing
-    body = _encoder.encode(
-        Body(
-            replay=fold.replay,
-            rows_folded=fold.rows_folded,
-            restated_ns=fold.restated_ns,
-            clock=fold.clock.state(),
-            links=None if fold.links is None else fold.links.last,
-            faults=tuple(standing.faults.known.values()),
-            tags=_tags_layout(fold),
-            tag_state=standing.admission.state.tobytes(),
-            tag_memory=standing.admission.memory.tobytes(),
-            rules=tuple(
-                RuleState(
-                    id=e.id,
-                    layout=_layout(e),
-                    conditions=e.conditions.tobytes(),
-                    gates=e.gates.tobytes(),
-                    memory=e.memory.tobytes(),
-                )
-                for e in standing.evaluators
-            ),
-        )
+    body = Body(
+        replay=fold.replay,
+        rows_folded=fold.rows_folded,
+        restated_ns=fold.restated_ns,
+        clock=fold.clock.state(),
+        links=None if fold.links is None else dict(fold.links.last),
+        faults=tuple(standing.faults.known.values()),
+        tags=standing.admission.layout,
+        tag_state=standing.admission.state.tobytes(),
+        tag_memory=standing.admission.memory.tobytes(),
+        rules=tuple(
+            RuleState(
+                id=e.id,
+                layout=e.layout,
+                conditions=e.conditions.tobytes(),
+                gates=e.gates.tobytes(),
+                memory=e.memory.tobytes(),
+            )
+            for e in standing.evaluators
+        ),
     )
     header = Header(
         format=FORMAT,
@@ -149,7 +154,13 @@ def taken(fold: Fold) -> bytes:
         last_offset=fold.last_offset,
         last_checksum=fold.last_checksum,
     )
-    return MAGIC + _encoder.encode(Snapshot(header=header, crc=_crc(header, body), body=body))
+    return Frozen(header=header, body=body)
+
+
+def encode(taken: Frozen) -> bytes:
+    """The snapshot in bytes. It touches no fold, so a thread may do it."""
+    body = _encoder.encode(taken.body)
+    return MAGIC + _encoder.encode(Snapshot(header=taken.header, crc=_crc(taken.header, body), body=body))
 
 
 def _crc(header: Header, body: bytes) -> int:
@@ -191,7 +202,7 @@ def put_back(fold: Fold, data: bytes) -> None:
     except msgspec.MsgspecError as error:
         raise SnapshotRefused(Refusal.LAYOUT, f"the snapshot was written by another version: {error}") from None
     evaluators = fold.standing.evaluators
-    mine = [_tags_layout(fold), *(_layout(e) for e in evaluators)]
+    mine = [fold.standing.admission.layout, *(e.layout for e in evaluators)]
     if mine != [body.tags, *(r.layout for r in body.rules)]:
         text = "the snapshot was written by another version, or its revision's content has changed"
         raise SnapshotRefused(Refusal.LAYOUT, text)
@@ -213,21 +224,5 @@ def put_back(fold: Fold, data: bytes) -> None:
         evaluator.due[0] = 0  # recomputed at the next record
 
 
-def _fill(array: npt.NDArray[np.void], data: bytes) -> None:
+def _fill(array: npt.NDArray[Any], data: bytes) -> None:
     array[...] = np.frombuffer(data, array.dtype).reshape(array.shape)
-
-
-def _tags_layout(fold: Fold) -> str:
-    admission = fold.standing.admission
-    return f"{_digest(admission.numbers.tobytes())} {admission.state.dtype.descr} {len(admission.memory)}"
-
-
-def _layout(evaluator: Evaluator) -> str:
-    keys = "\n".join("\t".join(w.key) for w in evaluator.compiled.watched)
-    arrays = (evaluator.conditions, evaluator.gates, evaluator.memory)
-    shapes = " ".join(f"{a.shape}{a.dtype.descr}" for a in arrays)
-    return f"{evaluator.id} {evaluator.compiled.kind.name} {_digest(keys.encode())} {shapes}"
-
-
-def _digest(data: bytes) -> str:
-    return sha256(data).hexdigest()[:16]

@@ -71,8 +71,13 @@ class Standing:
 
     # What time brings
 
+    @property
+    def next_due(self) -> int:
+        """The `now` before which time alone changes nothing: no timer falls due, and no silence that lasts is told."""
+        return min(self.faults.due, *(int(e.due[0]) for e in self.evaluators))
+
     def is_due(self, now_ns: int) -> bool:
-        return now_ns >= self.faults.due or any(now_ns >= e.due[0] for e in self.evaluators)
+        return now_ns >= self.next_due
 
     def fire(self, here: Here) -> list[ConditionChange]:
         """T3: everything that has fallen due, in the order (due, rule, subject)."""

@@ -78,11 +78,14 @@ Rows = Callable[..., int]
 out, due) -> changes`: a `rules.compiling.kernel`. Shapes: `index` to `quality` (>= n,), one entry per row, `index`
 being the tag's place or -1; the conditions of tag j are `members[first[j]:first[j + 1]]`; `conditions`, `setup`,
 `params`, `memory` (c,), `gates` (c, levels); `out` has room for every change. For each condition of an admitted row it
-calls `rules.machine.step`. All times are int64 nanoseconds. It must not write to the first eight."""
+calls `rules.machine.step`, and may leave that out where nothing is beyond and `conditions[c]["quiet"]` is set: then
+nothing can change, and this is what keeps a healthy plant cheap. All times are int64 nanoseconds. It must not write to
+the first eight."""
 
 Beat = Callable[..., int]
 """`beat(link, since, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`: judge the
-silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5)."""
+silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5). It lowers
+`due[0]` to the `now` at which a silence that goes on would be told: a replay goes there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -81,6 +81,8 @@ def beat(link, since, conditions, gates, setup, params, memory, now, append, row
             m = step(
                 c, conditions, gates, setup, 1, 0, False, 0, LINK, onset, now, append, row, np.nan, STALE, out, due, m
             )
+        else:
+            due[0] = min(due[0], now + params[c]["stale"] - s["silent"])
     return m
 
 

@@ -116,7 +116,7 @@ class SlowLimits:
         key = (event, "nan" if math.isnan(value) else value.hex(), quality)
         known = None
         if event != 0:
-            young = [m for m in self.memory if self.now - m.now <= 60 * S]
+            young = [m for m in self.memory if self.now // S - m.now // S <= 60]
             known = next((m for m in young if (m.event, m.value, m.quality) == key), None)
             if known is not None:
                 known.times += 1

@@ -1,0 +1,152 @@
+"""Laws of the family: what every rule kind keeps, over traces around its own examples; kinds come from the scan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.engine import Fold
+from rules.kinds import Example, Kind, kinds
+from schemas.causes import Cause
+from schemas.changes import AlarmClass, Basis
+from schemas.quality import Quality
+from schemas.records import Kind as RecordKind
+from schemas.records import Tick
+from schemas.records import encode as encode_record
+from schemas.registry import Revision, Rule
+from schemas.time import SECOND
+from tests.laws.settings import traces as laws
+from tests.laws.traces import (
+    STEPS,
+    Entry,
+    Identity,
+    Trace,
+    Writer,
+    fold_all,
+    fold_entry,
+    identity,
+    levels,
+    new_fold,
+    revision,
+)
+
+every_kind = pytest.mark.parametrize("kind", kinds().values(), ids=list(kinds()))
+
+
+def under_rule(kind: Kind, example: Example) -> Revision:
+    """The example's tag under this kind alone, as far as the defaults allow."""
+    rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
+    tag = msgspec.structs.replace(example.tag, number=1, enterprise="works", hazard_source="", equipment="")
+    return msgspec.structs.replace(revision(tag), rules=(rule,))
+
+
+def values_of(example: Example) -> list[tuple[float, int]]:
+    """The example's numbers and limits, each with its neighbours, and data that is no data."""
+    limits = [getattr(example.tag.limits, f) for f in example.tag.limits.__struct_fields__]
+    numbers = [r[1] for r in example.case.readings if isinstance(r[1], float)]
+    edges = [v for v in (*limits, *numbers, example.tag.range_low, example.tag.range_high, 0.0) if v is not None]
+    around = {n for v in edges for n in (math.nextafter(v, -math.inf), v, math.nextafter(v, math.inf))}
+    bad = [(math.nan, Quality.NO_VALUE), (edges[0], Quality.BAD), (edges[0], Quality.UNCERTAIN)]
+    over = [(math.nan, Quality.OVER_RANGE)]
+    return [*((v, Quality.GOOD) for v in sorted(around)), *bad, *over]
+
+
+def traces_of(kind: Kind) -> st.SearchStrategy[Trace]:
+    def written(drawn: tuple[int, bytes]) -> Trace:
+        number, steps = drawn
+        example = kind.examples[number]
+        values = values_of(example)
+        writer = Writer((example.tag.link,))
+        writer.pass_time(0)
+        for wait, chosen, repeat in zip(steps[::3], steps[1::3], steps[2::3], strict=False):
+            writer.pass_time(STEPS[wait % len(STEPS)])
+            value, quality = values[chosen % len(values)]
+            writer.read([(1, writer.now_ns - 1000 * n, value, quality) for n in reversed(range(1 + repeat % 3))])
+        return Trace(under_rule(kind, example), tuple(writer.entries))
+
+    return st.tuples(st.integers(0, len(kind.examples) - 1), st.binary(min_size=30, max_size=120)).map(written)
+
+
+def rows(entry: Entry) -> Iterator[tuple[int, float]]:
+    assert entry.batch is not None
+    yield from zip(entry.batch.quality.tolist(), entry.batch.value.tolist(), strict=True)
+
+
+@every_kind
+def test_causes_are_unique_and_increase(kind: Kind) -> None:
+    @laws(150)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        last: dict[Identity, Cause] = {}
+        for change in fold_all(trace):
+            assert change.cause is not None
+            assert change.cause > last.get(identity(change), Cause(0, 0, 0))
+            last[identity(change)] = change.cause
+
+    law()
+
+
+@every_kind
+def test_only_a_good_row_lowers_a_process_condition(kind: Kind) -> None:
+    @laws(150)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        before: dict[Identity, int] = {}
+        for change in fold_all(trace):
+            was, before[identity(change)] = before.get(identity(change), 0), change.level
+            if change.rule != kind.name or change.alarm_class is not AlarmClass.PROCESS or change.level >= was:
+                continue
+            assert change.basis is Basis.READING and change.cause is not None
+            quality, value = list(rows(trace.entries[change.cause.offset]))[change.cause.row]
+            assert quality < 64 and math.isfinite(value)
+
+    law()
+
+
+@every_kind
+def test_snapshots_and_ticks_change_nothing(kind: Kind) -> None:
+    @laws(100)
+    @given(traces_of(kind), st.integers(0, 40))
+    def law(trace: Trace, place: int) -> None:
+        wanted = levels(fold_all(trace))
+        tick = encode_record(Tick(by="extra"))
+        fold, said = new_fold(trace), []
+        offset = 0
+        for number, entry in enumerate(trace.entries):
+            if number == place % max(1, len(trace.entries)):
+                fold = Fold.restore(fold.snapshot(), fold.rulebook)
+                said += fold_entry(fold, offset, Entry(entry.append_ns, RecordKind.TICK, tick))
+                offset += 1
+            said += fold_entry(fold, offset, entry)
+            offset += 1
+        got = levels(said)
+        assert {k: v for k, v in got.items() if k[0] == kind.name} == {
+            k: v for k, v in wanted.items() if k[0] == kind.name
+        }
+
+    law()
+
+
+@every_kind
+def test_what_stands_is_said_again(kind: Kind) -> None:
+    """LAWS C5: after any trace, 31 s of ticks say every standing condition of the kind once more."""
+
+    @laws(100)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        fold = new_fold(trace)
+        last = {identity(c): c.level for c in fold_all(trace, fold)}
+        standing = {key for key, level in last.items() if level and key[0] == kind.name}
+        again = set()
+        for second in range(1, 32):
+            now_ns = trace.entries[-1].append_ns + second * SECOND
+            for change in fold.apply(fold.next_offset, now_ns, RecordKind.TICK, encode_record(Tick(by="process"))):
+                again |= {identity(change)} if change.level else set()
+        assert standing <= again
+
+    law()
