@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -51,12 +50,10 @@ def newest(folder: Path) -> float:
 @pytest.fixture(scope="session")
 def web_tools() -> Path:
     """`node_modules`, installed from the lock file when missing."""
-    environment = node_environment()
     if not (WEB / "node_modules" / ".package-lock.json").exists():
-        npm = shutil.which("npm", path=environment["PATH"])
-        if npm is None:
-            raise PartMissing("chromium", "the page cannot be built without npm: apt-get install npm")
-        subprocess.run([npm, "ci", "--ignore-scripts"], cwd=WEB, check=True, capture_output=True, env=environment)
+        subprocess.run([WEB.parents[1] / "scripts" / "page.sh"], check=True, capture_output=True)
+    if not (WEB / "node_modules" / ".package-lock.json").exists():
+        raise PartMissing("chromium", "the page cannot be built without Node.js: see scripts/page.sh")
     return WEB / "node_modules"
 
 
