@@ -14,7 +14,7 @@ from historian.config import HistorianConfig
 from historian.frames import Rows
 from historian.line import Line
 from historian.partitions import HOUR_US, Partitions
-from historian.readings import ReadingsSink
+from historian.readings import PackedReadings, ReadingsSink
 from historian.rows import Stamped
 from historian.storage import Storage, StorageKind
 from schemas.batch import batch
@@ -36,11 +36,16 @@ def columns(rows: Iterable[Row]) -> Rows:
     return Rows(np.array(us, np.int64), np.array(values), np.array(sensors, np.int32), np.array(qualities, np.int16))
 
 
-async def store(line: Line, sink: ReadingsSink, rows: list[Row]) -> None:
-    """One transaction as a lane would do it; by the careful way, which takes duplicates."""
+def pack(sink: ReadingsSink, rows: list[Row]) -> PackedReadings:
+    """The rows of one transaction."""
     us, values, sensors, qualities = zip(*rows, strict=True)
     readings = batch(sensors, np.array(us, np.int64) * 1000, values, qualities)
-    packed = sink.pack([Stamped(readings, max(us) * 1000)])
+    return sink.pack([Stamped(readings, max(us) * 1000)])
+
+
+async def store(line: Line, sink: ReadingsSink, rows: list[Row]) -> None:
+    """One transaction as a lane would do it; by the careful way, which takes duplicates."""
+    packed = pack(sink, rows)
     await sink.prepare(line.conn, packed)
     async with line.conn.transaction():
         await sink.write(line.conn, packed, careful=True)
