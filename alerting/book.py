@@ -256,6 +256,8 @@ class Book:
             alarm = condition.alarm
             if alarm is None or not alarm.active or alarm.unconfirmed or alarm.rule == RULE:
                 continue
+            if self._recorded:
+                continue  # the rules fold of a replay is always there; it is only not asked while nothing happens
             at = condition.heard_ns + UNCONFIRMED_AFTER
             if at <= now:
                 due.append((at, alarm.rule, alarm.subject, condition))

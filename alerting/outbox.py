@@ -149,7 +149,8 @@ class Outbox:
                     entry.trying_offset, entry.trying_by, entry.trying_ns = offset, receipt.by, now_ns
                 return None
             case ReceiptKind.FAILED:
-                entry.status = Status.FAILED
+                if entry.status is not Status.TRYING or receipt.by == entry.trying_by:
+                    entry.status = Status.FAILED
                 entry.detail = receipt.detail
                 return self._failed(channel, receipt.detail, at_once=receipt.detail.startswith(GONE))
             case ReceiptKind.EXPIRED:

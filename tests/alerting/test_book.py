@@ -162,6 +162,16 @@ def test_restated_every_30_s_it_stays_confirmed_and_a_late_restatement_confirms_
     assert desk.said() == ["raise", "unconfirmed", "raise", "confirmed", "return"]
 
 
+def test_in_a_replay_nobody_is_missed_and_nobody_is_told() -> None:
+    """The recording has no restatements, and its gaps say nothing about an evaluator."""
+    book = Book(0, 1, recorded=True)
+    book.start_at(0, revision(DUTY))
+    desk = Desk(book)
+    desk.say(change(2, 10))
+    desk.tick(after_s=3600)
+    assert (desk.said(), desk.notices) == (["raise"], [])
+
+
 def test_a_copy_from_a_zombie_confirms_nothing() -> None:
     desk = Desk()
     desk.say(change(1, 10))

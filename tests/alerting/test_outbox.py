@@ -30,7 +30,9 @@ def test_a_notice_goes_from_pending_over_trying_and_failed_to_accepted() -> None
     offset = desk.book.next_offset
     desk.receipt(entry.id, ReceiptKind.TRYING, by="p")
     assert (entry.status, entry.attempts, entry.trying_by, entry.trying_offset) == (Status.TRYING, 1, "p", offset)
-    desk.receipt(entry.id, ReceiptKind.FAILED, "HTTP 500")
+    desk.receipt(entry.id, ReceiptKind.FAILED, "late", by="q")
+    assert entry.status is Status.TRYING, "another's failure does not end the hold"
+    desk.receipt(entry.id, ReceiptKind.FAILED, "HTTP 500", by="p")
     assert (entry.status, entry.detail) == (Status.FAILED, "HTTP 500")
     outputs = desk.receipt(entry.id, ReceiptKind.ACCEPTED)
     assert [receipt.kind for receipt in outputs.receipts] == [ReceiptKind.ACCEPTED]

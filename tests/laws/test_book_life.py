@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -24,7 +25,9 @@ from schemas.records import Kind, Tick, encode
 from schemas.time import SECOND
 from tests.alerting.bench import START, change, routed_book
 from tests.laws.book_oracle import Oracle
-from tests.laws.settings import traces
+from tests.laws.settings import PATIENCE_S, traces
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 Record = tuple[int, int, str, bytes]
 SUBJECTS = {"CO-1": (0, AlarmClass.PROCESS), "CO-2": (0, AlarmClass.PROCESS), "GW-1": (1, AlarmClass.INSTRUMENT)}
@@ -374,7 +377,7 @@ def test_law_13_a_start_from_state_with_the_head_trimmed_goes_on_as_the_others(
     expected = []
     for record in records:
         expected.append(in_bytes(book.apply(*record)))
-        if data.draw(st.booleans()):
+        if data.draw(st.sampled_from([True, False, False])):
             snapshot = book.snapshot()
             writer = data.draw(st.sampled_from(["rank-0", "rank-1", "zombie of rank-0", "cut"]))
             if writer.startswith("zombie") and old:
@@ -391,6 +394,42 @@ def test_law_13_a_start_from_state_with_the_head_trimmed_goes_on_as_the_others(
     went_on = [in_bytes(started.apply(*record)) for record in tail]
     assert went_on == expected[len(records) - len(tail) :]
     assert started.snapshot() == book.snapshot()
+
+
+@traces(500)
+@given(events(), st.data())
+def test_law_14_no_bytes_stop_the_partition(records: list[Record], data: st.DataObject) -> None:
+    """Records broken anywhere, of any kind: the book goes on, and what is unbroken is heard as ever."""
+    book, clean = routed_book(), routed_book()
+    kinds = st.sampled_from([*map(str, Kind), "", "hazwatch.changes.v9"])
+    levels: list[list[tuple[str, int]]] = [[], []]
+    for _, at, kind, value in records:
+        broken = data.draw(st.one_of(st.binary(max_size=40), st.sampled_from([value[: len(value) // 2], value[:-1]])))
+        for said, fold, record in (
+            (levels[0], book, (data.draw(kinds), broken)),
+            (levels[0], book, (kind, value)),
+            (levels[1], clean, (kind, value)),
+        ):
+            transitions = fold.apply(fold.next_offset, at, *record).transitions
+            said += [(t.alarm.id, t.alarm.level) for t in transitions if t.alarm.rule != RULE]
+    assert levels[0] == levels[1]
+    assert "events/0:unreadable" in {alarm.subject for alarm in book.alarms()}
+
+
+@traces(500)
+@given(events(), st.data())
+def test_law_9_more_ticks_change_no_levels(records: list[Record], data: st.DataObject) -> None:
+    book, ticked = routed_book(), routed_book()
+    levels: list[list[tuple[str, str, int]]] = [[], []]
+    for _, at, kind, value in records:
+        if kind != Kind.CHANGES:
+            continue
+        for _ in range(data.draw(st.integers(0, 2))):
+            ticked.apply(ticked.next_offset, at, Kind.TICK, encode(Tick(by="x")))
+        for said, fold in zip(levels, (book, ticked), strict=True):
+            transitions = fold.apply(fold.next_offset, at, kind, value).transitions
+            said += [(t.alarm.id, str(t.change), t.alarm.level) for t in transitions if t.alarm.rule != RULE]
+    assert levels[0] == levels[1]
 
 
 @traces(500)
