@@ -45,8 +45,7 @@ class Embedded(System):
         return self.data.database_url.read_text().strip()
 
     @property
-    def ports(self) -> tuple[int, ...]:
-        """Where it listens for others."""
+    def ports(self) -> Sequence[int]:
         return self._mqtt, self._console
 
     def process_of(self, role: str) -> str:

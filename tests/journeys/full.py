@@ -50,8 +50,7 @@ class Full(System):
         return self._postgres.url()
 
     @property
-    def ports(self) -> tuple[int, ...]:
-        """Where our own processes listen for others."""
+    def ports(self) -> Sequence[int]:
         return (self._console,)
 
     def process_of(self, role: str) -> str:

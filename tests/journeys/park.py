@@ -82,9 +82,17 @@ POINTS = (
     Point("metal.CO-STALE-ACK"),
     Point("metal.CO-SILENT", stale_s=6.0),
     Point("metal.CO-DELAY", on_delay_s=10.0),
-    Point("metal.CO-RESTART"),
+    Point("metal.CO-KILL"),
+    Point("metal.CO-KILL-INGEST"),
+    Point("metal.CO-KILL-EVALUATE"),
+    Point("metal.CO-KILL-ALARM"),
+    Point("metal.CO-KILL-HISTORIAN"),
+    Point("metal.CO-KILL-CONSOLE"),
     Point("metal.CO-STOP"),
+    Point("metal.CO-TIME"),
+    Point("metal.CO-REPLAY"),
     Point("metal.CO-BAD"),
+    Point("metal.CO-NULL"),
     Point("metal.CO-HISTORY"),
     Point("metal.CO-DATABASE"),
     Point("metal.CO-BROWSER"),
@@ -110,8 +118,9 @@ class Park:
     database_url: str = ""
 
     def with_point(self, changed: Point) -> Park:
-        """The same with other settings of one point."""
-        return replace(self, points=tuple(changed if p.name == changed.name else p for p in self.points))
+        """The same with other settings of one point, or with one more."""
+        others = tuple(changed if p.name == changed.name else p for p in self.points)
+        return replace(self, points=others if changed in others else (*others, changed))
 
     def point(self, name: str) -> Point:
         return next(p for p in self.points if p.name == name)

@@ -95,6 +95,11 @@ class System(ABC):
 
     @property
     @abstractmethod
+    def ports(self) -> Sequence[int]:
+        """Where our own processes listen for others."""
+
+    @property
+    @abstractmethod
     def database(self) -> str:
         """The address of PostgreSQL."""
 
@@ -300,16 +305,15 @@ class System(ABC):
 
     # The processes
 
-    async def kill(self, role: str) -> None:
-        """kill -9 the process that plays a role, and wait until its successor is ready."""
-        process = self.process_of(role)
-        found = runfiles.find(self.data.root, process)
-        assert found is not None, f"{process} does not run"
-        kill9(found.pid)
-        await self.succeeded(process, found.pid)
+    def kill(self, role: str) -> int:
+        """kill -9 the process that plays a role, which its supervisor starts again. Returns the id that it had."""
+        pid = self.pid(role)
+        kill9(pid)
+        return pid
 
-    async def succeeded(self, process: str, pid: int) -> None:
-        """Wait until another process than `pid` is ready in its place, and everything works again."""
+    async def back(self, role: str, pid: int) -> None:
+        """Wait until another process than `pid` plays the role, and everything works again."""
+        process = self.process_of(role)
 
         def ready() -> bool:
             found = runfiles.find(self.data.root, process)
@@ -349,6 +353,10 @@ class System(ABC):
         """Run `hazwatch ...` on this system's configuration and data."""
         files = ["--config", str(self.file)] if config else []
         return await hazwatch(*arguments, *files, "--data", str(self.data.root), within_s=within_s)
+
+    async def replayed(self) -> Ran:
+        """`hazwatch replay` over the live log."""
+        return await hazwatch("replay", "--config", str(self.file), "--log", str(self.data.root))
 
     async def apply(self, park: Park) -> None:
         """Put another configuration of the park into force."""
