@@ -228,7 +228,7 @@ def fire(conditions, gates, setup, now, append, out, due):  # type: ignore[no-un
 
     Timers only raise: an on-delay that `now` has run (T4), and a hold that ends (L5).
     """
-    m = 0
+    m = np.int64(0)
     due[0] = NEVER
     for c in range(len(conditions)):
         s = setup[c]
@@ -252,5 +252,6 @@ def fire(conditions, gates, setup, now, append, out, due):  # type: ignore[no-un
             if when > now:
                 due[0] = min(due[0], when)
                 continue
-        m = _state(c, conditions, gates, level, -1, TIMER, when, 0, 0.0, 0, out, m)
+        row, basis, no_quality = np.int64(-1), np.int64(TIMER), np.int16(0)
+        m = _state(np.int32(c), conditions, gates, level, row, basis, when, when, 0.0, no_quality, out, m)
     return m

@@ -135,6 +135,8 @@ class _Compiler:
         self.sources = {s.id: s for s in revision.hazard_sources}
         self.equipment = {e.id: e for e in revision.equipment}
         self.problems: list[Problem] = []
+        self.about: dict[int, tuple[Place, Guidance, GasClass]] = {}
+        self.gases: dict[str, GasClass] = {}
 
     def compiled(self, partition: int, partitions: int) -> tuple[Rulebook, list[Problem]]:
         tags = tuple(t for t in self.live if partition_of(t.cell_key, partitions) == partition)
@@ -142,8 +144,8 @@ class _Compiler:
         rules = tuple(c for r in rules_of(self.revision) if (c := self._rule(r, tags, links)) is not None)
         self._unwatched()
         everywhere = tuple(Place(park=p.id, park_name=p.name) for p in self.revision.parks)
-        here = _parks(self.place(t) for t in tags)
-        by_link = {link: _parks(self.place(t) for t in tags if t.link == link) for link in links}
+        here = _parks(self._about(t)[0] for t in tags)
+        by_link = {link: _parks(self._about(t)[0] for t in tags if t.link == link) for link in links}
         parks = here or everywhere[:1] or (Place(),)
         book = Rulebook(self.revision.number, partition, partitions, tags, rules, links, parks, by_link)
         return book, self.problems
@@ -188,22 +190,35 @@ class _Compiler:
         first = np.concatenate([[0], np.cumsum([len(c) for c in concerned], dtype=np.int64)]).astype(np.int32)
         members = np.array([c for cs in concerned for c in cs], np.int32)
         setup = np.zeros(len(planned), machine.SETUP)
+        setup["levels"] = [len(p.levels) for p in planned]
+        setup["holds"] = [p.holds for p in planned]
+        setup["on_delay"] = [seconds(p.on_delay_s) for p in planned]
+        setup["off_delay"] = [seconds(p.off_delay_s) for p in planned]
+        setup["gap"] = [seconds(lateness_s(p.tags[0])) for p in planned]
+        number_of = {link: number for number, link in enumerate(links)}
+        setup["link"] = [number_of[p.tags[0].link] for p in planned]
         values = np.zeros(len(planned), kind.param_dtype)
-        for c, plan in enumerate(planned):
-            tag = plan.tags[0]
-            setup[c] = (
-                len(plan.levels), plan.holds, seconds(plan.on_delay_s), seconds(plan.off_delay_s),
-                seconds(lateness_s(tag)), links.index(tag.link),
-            )  # fmt: skip
-            for field, value in plan.values.items():
-                values[field][c] = value
+        for field in kind.param_dtype.names or ():
+            values[field] = [p.values.get(field, 0) for p in planned]
         tag_at = np.array([place_of[p.tags[0].number] for p in planned], np.int32)
         return CompiledRule(rule, kind, tuple(map(self._watched, planned)), first, members, tag_at, setup, values)
 
     def _watched(self, plan: Planned) -> Watched:
         tag = plan.tags[0]
-        guidance = Guidance(cause=tag.cause, consequence=tag.consequence, action=tag.action, response_s=tag.response_s)
-        return Watched(plan, self.subjects[tag.number], self.place(tag), guidance, gas_class(tag.cas))
+        place, guidance, gas = self._about(tag)
+        return Watched(plan, self.subjects[tag.number], place, guidance, gas)
+
+    def _about(self, tag: Tag) -> tuple[Place, Guidance, GasClass]:
+        """What all conditions of a tag share."""
+        known = self.about.get(tag.number)
+        if known is None:
+            if tag.cas not in self.gases:
+                self.gases[tag.cas] = gas_class(tag.cas)
+            guidance = Guidance(
+                cause=tag.cause, consequence=tag.consequence, action=tag.action, response_s=tag.response_s
+            )
+            known = self.about[tag.number] = self.place(tag), guidance, self.gases[tag.cas]
+        return known
 
     def place(self, tag: Tag) -> Place:
         """The tag's branch of the registry. What the registry does not hold stays empty."""

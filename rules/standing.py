@@ -74,7 +74,7 @@ class Standing:
     @property
     def next_due(self) -> int:
         """The `now` before which time alone changes nothing: no timer falls due, and no silence that lasts is told."""
-        return min(self.faults.due, *(int(e.due[0]) for e in self.evaluators))
+        return min((self.faults.due, *(int(e.due[0]) for e in self.evaluators)))
 
     def is_due(self, now_ns: int) -> bool:
         return now_ns >= self.next_due

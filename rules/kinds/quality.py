@@ -50,7 +50,7 @@ MEMORY = np.dtype([("bad_now", "i8")])
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):
-    m = 0
+    m = np.int64(0)
     for i in range(n):
         j = index[i]
         if j < 0:

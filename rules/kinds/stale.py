@@ -49,10 +49,12 @@ MEMORY = np.dtype(
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):
-    m = 0
+    m = np.int64(0)
+    beyond, clear, basis = np.int64(0), np.int64(1), np.int64(READING)
     for i in range(n):
         j = index[i]
-        if j < 0 or (flags[i] & LIVE) == 0:
+        live = (flags[i] & LIVE) != 0
+        if j < 0 or not live:
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
@@ -62,15 +64,16 @@ def rows(  # type: ignore[no-untyped-def]
             if conditions[c]["quiet"] != 0:
                 continue
             m = step(
-                c, conditions, gates, setup, 0, 1, True, flags[i], READING, at[i], now, append, i, value[i], quality[i],
-                out, due, m,
+                c, conditions, gates, setup, beyond, clear, live, flags[i], basis, at[i], now, append, i, value[i],
+                quality[i], out, due, m,
             )  # fmt: skip
     return m
 
 
 @kernel
 def beat(link, since, conditions, gates, setup, params, memory, now, append, row, out, due):  # type: ignore[no-untyped-def]
-    m = 0
+    m = np.int64(0)
+    beyond, clear, basis = np.int64(1), np.int64(0), np.int64(LINK)
     for c in range(len(conditions)):
         if setup[c]["link"] != link:
             continue
@@ -79,8 +82,9 @@ def beat(link, since, conditions, gates, setup, params, memory, now, append, row
         if s["silent"] >= params[c]["stale"]:
             onset = s["live_append"] if s["live_append"] != 0 else append
             m = step(
-                c, conditions, gates, setup, 1, 0, False, 0, LINK, onset, now, append, row, np.nan, STALE, out, due, m
-            )
+                np.int32(c), conditions, gates, setup, beyond, clear, np.bool_(False), np.uint8(0), basis, onset, now,
+                append, row, np.nan, np.int16(STALE), out, due, m,
+            )  # fmt: skip
         else:
             due[0] = min(due[0], now + params[c]["stale"] - s["silent"])
     return m
