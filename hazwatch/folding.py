@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -19,6 +20,9 @@ SNAPSHOT_S = 10.0
 CHUNK_RECORDS = 64
 CHUNK_BYTES = 4 << 20
 RETRY_S = (0.1, 0.2, 0.5, 1.0)
+LIFE = secrets.token_hex(4)
+"""This life of the process. A step of the log's clock is told from an outage by somebody who ticked on both sides of it
+(LAWS T1), so whoever was started again is somebody else."""
 T = TypeVar("T")
 
 
@@ -51,6 +55,11 @@ async def read_chunk(source: EventLog, topic: str, partition: int, start: int) -
 async def append_tick(target: EventLog, topic: str, partition: int, by: str) -> None:
     """Let time pass in a partition that has been silent for a second (LAWS T2)."""
     await target.append(topic, partition, [tick(by)])
+
+
+def ticker(name: str) -> str:
+    """The name in the ticks of this life; its end is `name`, by which screens know the stage."""
+    return f"{LIFE}/{name}"
 
 
 def tick(by: str) -> NewRecord:

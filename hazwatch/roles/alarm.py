@@ -29,7 +29,7 @@ from alerting.state import furthest_first, state_key
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
-from hazwatch.folding import EVALUATOR, SNAPSHOT_S, TICK_S, append_all, append_tick, persist, read_chunk
+from hazwatch.folding import EVALUATOR, SNAPSHOT_S, TICK_S, append_all, append_tick, persist, read_chunk, ticker
 from hazwatch.metrics import Metrics
 from hazwatch.registry import RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
@@ -146,6 +146,7 @@ class Keeper:
         self._book = book
         self._follower = follower
         self._name = name
+        self._ticker = ticker(name)
         self._clock = clock
         self._failpoint = failpoint
         self._metrics = metrics
@@ -192,7 +193,7 @@ class Keeper:
         self._beat_due = now + round(TICK_S * SECOND)
         await persist(
             self._name,
-            partial(append_tick, self._log, "events", self._book.partition, self._name),
+            partial(append_tick, self._log, "events", self._book.partition, self._ticker),
             self.heard.reachable,
         )
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Record
 from hazwatch.clock import SystemClock
 from hazwatch.context import Context
-from hazwatch.folding import EVALUATOR, SNAPSHOT_S, append_all, append_tick, persist, read_chunk
+from hazwatch.folding import EVALUATOR, SNAPSHOT_S, append_all, append_tick, persist, read_chunk, ticker
 from hazwatch.registry import EMPTY, RegistryView, RevisionMissing
 from hazwatch.snapshots import SnapshotFolder
 from rules.engine import ActivationNeeded, Fold, warm_up
@@ -63,6 +63,7 @@ class Evaluator:
         self._snapshots = snapshots
         self._partition = partition
         self._name = f"{name}/evaluate/{partition}"
+        self._ticker = ticker(self._name)
         self._clock = clock
         self._failpoint = failpoint
         self._meter = meter
@@ -83,7 +84,7 @@ class Evaluator:
                 self._name, partial(read_chunk, self._log, "readings", self._partition, fold.next_offset)
             )
             if not records:
-                await persist(self._name, partial(append_tick, self._log, "readings", self._partition, self._name))
+                await persist(self._name, partial(append_tick, self._log, "readings", self._partition, self._ticker))
                 continue
             await self._step(fold, records)
             if self._clock.monotonic_ns() >= snapshot_due and fold.next_offset > snapshot_offset:
@@ -168,7 +169,7 @@ class Evaluator:
             return
         self._beat_due = now + round(BEAT_S * SECOND)
         for partition in range(self._events_partitions):
-            await persist(self._name, partial(append_tick, self._log, "events", partition, EVALUATOR + self._name))
+            await persist(self._name, partial(append_tick, self._log, "events", partition, EVALUATOR + self._ticker))
 
 
 class EvaluateMetrics:
