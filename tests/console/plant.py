@@ -372,6 +372,7 @@ class Plant:
             Change.RETURN,
             state=State.NORMAL if acked else State.RETURNED_UNACKNOWLEDGED,
             level=0,
+            level_name="normal",
             tier=0,
             returned_ns=time.time_ns(),
         )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { countByTier, ordered, rowsOf } from "../src/core/order";
-import { type Alarm, type AlarmState, alarmOf, isReturned, isUnacknowledged, shownTier } from "../src/core/types";
+import { type Alarm, type AlarmState, alarmOf, isReturned, isUnacknowledged, shownLevel, shownTier } from "../src/core/types";
 
 /** A small generator with a seed: the same alarms in every run. */
 function dice(seed: number): () => number {
@@ -69,5 +69,15 @@ describe("rows while somebody points at them", () => {
     const held = ids.slice(2);
     const now = list.filter((alarm) => alarm.id !== held[3]);
     expect(rowsOf(now, held)).toEqual({ ids: held, waiting: 2 });
+  });
+});
+
+describe("a returned alarm", () => {
+  it("is spoken of by the worst it had", () => {
+    const common = { id: "a", episode: "e", revision: 3, peakTier: 2, peakLevelName: "high_high" };
+    const active = alarmOf({ ...common, state: "unacknowledged", tier: 3, levelName: "high" });
+    const returned = alarmOf({ ...common, state: "returned_unacknowledged", tier: 0, levelName: "normal" });
+    expect([shownLevel(active), shownTier(active)]).toEqual(["high", 3]);
+    expect([shownLevel(returned), shownTier(returned)]).toEqual(["high_high", 2]);
   });
 });

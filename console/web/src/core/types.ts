@@ -100,6 +100,11 @@ export function shownTier(alarm: Alarm): Tier {
   return (tier < 1 ? 1 : tier > 4 ? 4 : tier) as Tier;
 }
 
+/** The level to speak of: the one of now, the worst it had when it has returned. */
+export function shownLevel(alarm: Alarm): string {
+  return alarm.tier > 0 ? alarm.levelName : alarm.peakLevelName;
+}
+
 export function isUnacknowledged(alarm: Alarm): boolean {
   return alarm.state === "unacknowledged" || alarm.state === "latched_unacknowledged";
 }

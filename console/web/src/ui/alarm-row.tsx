@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { formatAge, formatLimit, formatMoment, formatValue, plainName } from "../core/format";
-import { type Alarm, isReturned, isUnacknowledged, shownTier, wantsAcknowledgement } from "../core/types";
+import { type Alarm, isReturned, isUnacknowledged, shownLevel, shownTier, wantsAcknowledgement } from "../core/types";
 import { t } from "../i18n";
 import { clock, isSilent, store, tagsByNumber, valuesVersion } from "../state";
 import { AckButton } from "./ack-button";
@@ -72,7 +72,7 @@ export function AlarmRow(props: { alarm: Alarm; gone: boolean; selected: boolean
   const tier = shownTier(alarm);
   const [innermost = "", ...outer] = placePath(alarm);
   const kind = className(alarm);
-  const mark = levelMark(alarm.levelName || alarm.peakLevelName);
+  const mark = levelMark(shownLevel(alarm));
   return (
     <div
       id={`row-${alarm.id}`}

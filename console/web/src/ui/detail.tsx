@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { AlarmDetail } from "../core/api";
 import { formatAge, formatLimit, formatMoment, formatValue, plainName } from "../core/format";
-import { type Alarm, isReturned, shownTier, type Tag, wantsAcknowledgement } from "../core/types";
+import { type Alarm, isReturned, shownLevel, shownTier, type Tag, wantsAcknowledgement } from "../core/types";
 import { say, t } from "../i18n";
 import { alarmList, alarmsVersion, api, clock, selection, store, tagsByNumber, valuesVersion } from "../state";
 import { AckButton } from "./ack-button";
@@ -70,7 +70,7 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
   }, [alarm.id, alarm.episode]);
   const tag = tagsByNumber.value.get(alarm.tag);
   const tier = shownTier(alarm);
-  const mark = levelMark(alarm.levelName || alarm.peakLevelName);
+  const mark = levelMark(shownLevel(alarm));
   return (
     <aside class={`panel detail t${tier}`} data-test="detail">
       <header class="detail-head">

@@ -90,7 +90,7 @@ function JournalRow(props: { entry: JournalEntry }): JSX.Element {
   const at = at_ns / 1e6;
   const tier = Math.min(4, Math.max(1, alarm.tier || alarm.peak_tier)) as Tier;
   const key = CHANGES[change];
-  const mark = levelMark(alarm.level_name || alarm.peak_level_name);
+  const mark = levelMark(alarm.tier > 0 ? alarm.level_name : alarm.peak_level_name);
   return (
     <tr>
       <td class="number">

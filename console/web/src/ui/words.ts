@@ -1,6 +1,6 @@
 /** Names of levels, states and qualities in the present language. */
 import type { Alarm, Tag } from "../core/types";
-import { shownTier } from "../core/types";
+import { shownLevel, shownTier } from "../core/types";
 import { say, t } from "../i18n";
 import type { Dictionary } from "../i18n/en";
 import { plainName } from "../core/format";
@@ -48,7 +48,7 @@ const LEVEL_MARKS: Record<string, Plain> = {
 };
 
 export function levelName(alarm: Alarm): string {
-  const level = alarm.levelName || alarm.peakLevelName;
+  const level = shownLevel(alarm);
   const key = LEVELS[level] ?? LEVELS[alarm.rule];
   return key ? t.value[key] : plainName(level);
 }
