@@ -131,9 +131,7 @@ class Fold:
         if isinstance(payload, Activate):
             if payload.revision > self.rulebook.revision:
                 raise ActivationNeeded(payload)
-            if payload.revision < self.rulebook.revision:
-                raise RecordError(_older(payload.revision, self.rulebook.revision))
-            return payload
+            return payload  # R1: numbers only rise; the one in force, or a late copy of an older one, changes nothing
         if isinstance(payload, Tick | Link):
             return payload
         raise RecordError(f"kind {kind} does not belong into readings")
@@ -156,12 +154,11 @@ class Fold:
         """Follow `rulebook` from this record on (LAWS R1); `value` is the record's, for the checksum of snapshots.
 
         State is kept for every tag whose number stays and for every condition that the same rule still watches; what
-        is no longer watched is ended as retired (LAWS C3). Revision numbers only rise: an older one is skipped.
+        is no longer watched is ended as retired (LAWS C3). Revision numbers only rise: an older one changes nothing,
+        so a fold that starts in the middle of a log may start with the newest revision.
         """
         if rulebook.partition != self.partition:
             raise ValueError(f"a rulebook of partition {rulebook.partition} cannot serve partition {self.partition}")
-        if rulebook.revision < self.rulebook.revision:
-            return self.skip(offset, append_ns, _older(rulebook.revision, self.rulebook.revision), value)
         changes = self._begin(offset, append_ns)
         if rulebook.revision > self.rulebook.revision:
             changes += self.standing.follow(rulebook, self._here(offset, append_ns, 0))
@@ -244,7 +241,3 @@ def warm_up() -> None:
         for evaluator in fold.standing.evaluators:
             evaluator.fire(fold.now_ns, fold.now_ns)
         Fold.restore(fold.snapshot(), book)
-
-
-def _older(asked: int, followed: int) -> str:
-    return f"revision {asked} is older than {followed}, which is in force"
