@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from tests.laws.traces import (
     CLOCKS,
     HIGH_HIGH,
     LINKS,
+    START,
     Drawn,
     Entry,
     Identity,
@@ -31,6 +33,7 @@ from tests.laws.traces import (
     event_time,
     fold_all,
     fold_entry,
+    gas_tag,
     identity,
     levels,
     new_fold,
@@ -307,6 +310,26 @@ def test_a_snapshot_may_be_taken_and_restored_at_every_point(trace: Trace) -> No
         data = fold.snapshot()
         fold = Fold.restore(data, fold.rulebook)
         assert fold.snapshot() == data
+
+
+@laws(300)
+@given(traces(wild=False), st.integers(0, 60), st.booleans())
+def test_an_activation_of_equal_content_changes_nothing(trace: Trace, place: int, more: bool) -> None:
+    """Nor does one that only adds a tag: whatever runs, runs on."""
+    at = min(place, len(trace.entries))
+    append_ns = trace.entries[at - 1].append_ns if at else START
+    added = (gas_tag(9, name="CO-0"),) if more else ()
+    second = msgspec.structs.replace(trace.revision, number=2, tags=(*trace.revision.tags, *added))
+    activated, ticked = list(trace.entries), list(trace.entries)
+    activated.insert(at, Entry(append_ns, Kind.ACTIVATE, b"activate", revision=second))
+    ticked.insert(at, Entry(append_ns, Kind.TICK, encode(Tick(by="nobody"))))
+    got = fold_all(replace(trace, entries=tuple(activated)))
+    want = fold_all(replace(trace, entries=tuple(ticked)))
+    assert [replace_revision(c) for c in got if c.tag != 9] == [replace_revision(c) for c in want]
+
+
+def replace_revision(change: ConditionChange) -> ConditionChange:
+    return msgspec.structs.replace(change, registry_revision=0)
 
 
 def test_the_generators_reach_what_the_laws_are_about() -> None:

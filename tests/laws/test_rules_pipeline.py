@@ -18,9 +18,10 @@ import rules.engine
 from alerting.book import Book
 from alerting.conditions import Condition
 from rules.engine import Fold
-from schemas.changes import Side
+from schemas.causes import Cause
+from schemas.changes import ConditionChanges, Side
 from schemas.quality import Quality
-from schemas.records import Kind, Tick, encode
+from schemas.records import Kind, Tick, decode, encode
 from schemas.registry import Limits, Revision
 from schemas.time import HOUR, SECOND
 from tests.laws.pipeline import Crash, Events, Fault, Process, booked, last_seen, moves, undisturbed
@@ -30,11 +31,14 @@ from tests.laws.traces import (
     HIGH,
     LINKS,
     Entry,
+    Identity,
     Trace,
     Writer,
     event_time,
+    fold_all,
     fold_entry,
     gas_tag,
+    identity,
     revision,
     rulebook,
     traces,
@@ -76,6 +80,23 @@ def test_law_2_one_evaluator_that_dies_anywhere(trace: Trace, plan: Plan) -> Non
 @given(traces(steps=25), plans)
 def test_law_2_two_evaluators_that_die_anywhere(trace: Trace, plan: Plan) -> None:
     law_2(trace, plan, twins=2)
+
+
+@laws(300)
+@given(traces(steps=25), plans)
+def test_refolded_changes_are_the_live_ones_byte_for_byte(trace: Trace, plan: Plan) -> None:
+    """What a faulted run appended, with all that is not newer than its condition's last left out (LAWS C4)."""
+    heard: dict[Identity, Cause] = {}
+    collapsed: list[bytes] = []
+    for _, value in faulted(trace, plan, twins=2).records:
+        said = decode(Kind.CHANGES, value)
+        assert isinstance(said, ConditionChanges)
+        for change in said.changes:
+            assert change.cause is not None
+            if change.cause > heard.get(identity(change), Cause(0, 0, 0)):
+                heard[identity(change)] = change.cause
+                collapsed.append(msgspec.json.encode(change))
+    assert sorted(collapsed) == sorted(map(msgspec.json.encode, fold_all(trace)))
 
 
 @laws(500)

@@ -11,7 +11,7 @@ from schemas.causes import Cause
 from schemas.changes import AlarmClass, Basis
 from schemas.quality import Quality
 from schemas.records import Activate, Kind, encode
-from schemas.registry import Limits
+from schemas.registry import Enterprise, Limits, Park, Revision
 from schemas.time import HOUR, SECOND
 from tests.laws.traces import START, gas_tag, level_tag, revision
 from tests.rules.helpers import Story, at, levels_of, seen
@@ -159,6 +159,20 @@ def test_t5_a_dead_link_is_one_fault_and_not_a_thousand() -> None:
     assert seen(story.beat(61)) == [("link", "fault", 0, "link")]
     assert not seen(story.beat(66), "stale"), "the time without link does not count"
     assert len(seen(story.beat(71), "stale")) == 2
+
+
+def test_t5_a_fault_of_a_partition_is_told_to_every_park_in_it() -> None:
+    parks = (Park(id="east"), Park(id="west"))
+    works = (Enterprise(id="works", park="east"), Enterprise(id="mill", park="west"))
+    tags = (gas_tag(1), gas_tag(2, enterprise="mill"), gas_tag(3, enterprise="mill", link="mill-gw"))
+    story = Story(of=Revision(number=1, parks=parks, enterprises=works, tags=tags))
+    story.tick(0)
+    faults = [c for c in story.pass_time(1, 16, beats=False) if c.level]
+    assert [(c.subject, c.place.park) for c in faults] == [
+        ("link/ingest/0@east", "east"),
+        ("link/ingest/0@west", "west"),
+        ("link/mill-gw/0@west", "west"),
+    ]
 
 
 def test_t5_down_heartbeats_are_no_sign_of_life() -> None:
