@@ -34,7 +34,7 @@ class RegistryView:
                 if record.kind == Kind.REVISION:
                     revision = decode(record.kind, record.value)
                     assert isinstance(revision, Revision)
-                    self._revisions[revision.number] = revision
+                    self._revisions.setdefault(revision.number, revision)  # the first of a number counts, everywhere
                 elif record.kind == Kind.ACTIVATED:
                     activated = decode(record.kind, record.value)
                     assert isinstance(activated, Activate)

@@ -2,6 +2,9 @@
 
 A revision is appended to `registry`; when that is acknowledged an `activate` record goes to every partition of
 `readings`, `backfill` and `events`; when all have it, `activated` is appended to `registry` (architecture, section 4).
+
+Several processes may publish at once. Of two records with one number the first is the revision and the other is
+nothing, for every reader alike, so whoever comes second takes the next number.
 """
 
 from __future__ import annotations
@@ -9,12 +12,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from eventlog.port import EventLog, NewRecord
-from schemas.records import Activate, Kind, decode, encode
+from eventlog.port import EventLog, LogUnavailable, NewRecord, Record
+from hazwatch.folding import persist
+from schemas.records import Activate, Kind, RecordError, decode, encode
 from schemas.registry import Revision
+from schemas.time import SECOND
 
 log = logging.getLogger(__name__)
 EMPTY = Revision(number=0, parks=())
@@ -22,7 +29,7 @@ READ_WAIT_S = 1.0
 
 
 class RevisionMissing(LookupError):
-    """A fold was told to follow a revision that `registry` does not hold."""
+    """A fold was told to follow a revision that `registry`, read to its end, does not hold."""
 
 
 def content_hash(revision: Revision) -> str:
@@ -38,6 +45,8 @@ class RegistryView:
         self._log = source
         self._next = 0
         self._changed = asyncio.Condition()
+        self.version = 0
+        """Grows with every change: to be given to `wait_changed`."""
         self.revisions: dict[int, Revision] = {}
         self.activated = 0
 
@@ -53,62 +62,98 @@ class RegistryView:
     async def _advance(self, wait_s: float) -> bool:
         records = await self._log.read("registry", 0, self._next, wait_s=wait_s)
         for record in records:
-            if record.kind == Kind.REVISION:
-                revision = decode(record.kind, record.value)
-                assert isinstance(revision, Revision)
-                self.revisions[revision.number] = revision
-            elif record.kind == Kind.ACTIVATED:
-                activated = decode(record.kind, record.value)
-                assert isinstance(activated, Activate)
-                self.activated = max(self.activated, activated.revision)
-            self._next = record.offset + 1
+            self._take(record)
+            self._next = max(self._next, record.offset + 1)
         if records:
+            self.version += 1
             async with self._changed:
                 self._changed.notify_all()
         return bool(records)
 
+    def _take(self, record: Record) -> None:
+        if record.kind not in (Kind.REVISION, Kind.ACTIVATED):
+            return
+        try:
+            payload = decode(record.kind, record.value)
+        except RecordError as error:
+            log.error("registry, offset %d is passed over: %s", record.offset, error)
+            return
+        if isinstance(payload, Revision):
+            self.revisions.setdefault(payload.number, payload)
+        elif isinstance(payload, Activate):
+            self.activated = max(self.activated, payload.revision)
+
     async def catch_up(self) -> None:
-        """Read to the present end; call it before `follow`."""
+        """Read to the present end."""
         bounds = await self._log.bounds("registry", 0)
         self._next = max(self._next, bounds.start)
         while self._next < bounds.end and await self._advance(READ_WAIT_S):
             pass
 
     async def follow(self) -> None:
-        """Keep reading, for ever."""
+        """Keep reading, for ever; an outage of the log is waited out."""
         while True:
-            await self._advance(READ_WAIT_S)
+            await persist("registry", partial(self._advance, READ_WAIT_S))
 
-    async def wait_changed(self) -> None:
+    async def wait_changed(self, since: int) -> int:
+        """Return `version` as soon as it is another than `since`."""
         async with self._changed:
-            await self._changed.wait()
+            await self._changed.wait_for(lambda: self.version != since)
+        return self.version
 
     async def revision(self, number: int, wait_s: float = 10.0) -> Revision:
-        """The revision of that number, waiting for it to arrive. Raises `RevisionMissing`."""
+        """The revision of that number, waiting for it to arrive.
+
+        Raises `RevisionMissing` when all of `registry` is known and it is not there, `LogUnavailable` when that cannot
+        be told.
+        """
         try:
             async with asyncio.timeout(wait_s), self._changed:
                 await self._changed.wait_for(lambda: number in self.revisions)
         except TimeoutError:
+            end = (await self._log.bounds("registry", 0)).end
+            if self._next < end:
+                raise LogUnavailable(f"registry is read to {self._next} of {end} only") from None
             raise RevisionMissing(f"revision {number} is not in registry") from None
         return self.revisions[number]
 
 
-async def publish(target: EventLog, view: RegistryView, revision: Revision, *, made_ns: int, made_by: str) -> Revision:
-    """Append and activate `revision` under the next number, unless the current one has the same content.
+async def publish(
+    target: EventLog, view: RegistryView, wanted: Callable[[Revision], Revision], *, made_ns: int, made_by: str
+) -> Revision:
+    """Append and activate what `wanted` makes of the newest revision, unless that has the same content already.
 
-    A half-done activation (the revision stands, `activated` does not) is finished first. Returns the revision in force.
+    `wanted` is asked again when another process was quicker, since tag numbers follow from the newest revision. A
+    half-done activation (the revision stands, `activated` does not) is finished first. Returns the revision in force.
     """
-    newest = view.newest
-    if newest.number and view.activated < newest.number:
-        log.warning("revision %d was never activated everywhere; finishing that now", newest.number)
-        await _activate(target, view, newest, made_ns)
-    if newest.number and content_hash(newest) == content_hash(revision):
-        return newest
-    numbered = msgspec.structs.replace(revision, number=newest.number + 1, made_ns=made_ns, made_by=made_by)
-    value = encode(numbered, id=str(numbered.number), at_ns=made_ns)
-    await target.append("registry", 0, [NewRecord(str(numbered.number).encode(), Kind.REVISION, value)])
-    await _activate(target, view, numbered, made_ns)
-    return numbered
+    while True:
+        await view.catch_up()
+        newest = view.newest
+        if newest.number and view.activated < newest.number:
+            log.warning("revision %d was never activated everywhere; finishing that now", newest.number)
+            await _activate(target, view, newest, made_ns)
+        revision = wanted(newest)
+        if newest.number and content_hash(newest) == content_hash(revision):
+            return newest
+        number = newest.number + 1 if newest.number else await _first_number(target, made_ns)
+        revision = msgspec.structs.replace(revision, number=number, made_ns=made_ns, made_by=made_by)
+        value = encode(revision, id=str(number), at_ns=made_ns)
+        await target.append("registry", 0, [NewRecord(str(number).encode(), Kind.REVISION, value)])
+        await view.catch_up()
+        if content_hash(view.revisions[number]) == content_hash(revision):
+            await _activate(target, view, view.revisions[number], made_ns)
+            return view.revisions[number]
+        log.warning("revision %d was made by another process at the same time; ours becomes the next", number)
+
+
+async def _first_number(target: EventLog, made_ns: int) -> int:
+    """1 in a new log. Where `registry` alone was lost, a number above all that its activations still name: its records
+    in `readings` and `events` outlived it, and numbers only rise."""
+    for topic in ("readings", "events"):
+        for partition in range(await target.partitions(topic)):
+            if (await target.bounds(topic, partition)).end > 0:
+                return made_ns // SECOND
+    return 1
 
 
 async def _activate(target: EventLog, view: RegistryView, revision: Revision, at_ns: int) -> None:

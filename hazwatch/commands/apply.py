@@ -49,9 +49,15 @@ async def _apply(config: Config, data: DataDir, note: str) -> tuple[Revision, Re
         view = RegistryView(log)
         await view.catch_up()
         before = view.newest
-        wanted = msgspec.structs.replace(config.numbered(before), note=note)
-        if problems := list(changed(before, wanted)):
-            raise ConfigProblems(problems)
+
+        def wanted(newest: Revision) -> Revision:
+            nonlocal before
+            before = newest
+            revision = msgspec.structs.replace(config.numbered(newest), note=note)
+            if problems := list(changed(newest, revision)):
+                raise ConfigProblems(problems)
+            return revision
+
         after = await publish(log, view, wanted, made_ns=SystemClock().now_ns(), made_by=getpass.getuser())
         return before, after
 

@@ -13,9 +13,12 @@ from hazwatch.roles import alarm, evaluate, ingest
 
 async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutine[Any, Any, None]]:
     """The workers of the three roles, over one log. The configuration is put into force first."""
-    revision = context.config.numbered(context.registry.newest)
     await publish(
-        context.log, context.registry, revision, made_ns=context.clock.now_ns(), made_by=f"start of {context.name}"
+        context.log,
+        context.registry,
+        context.config.numbered,
+        made_ns=context.clock.now_ns(),
+        made_by=f"start of {context.name}",
     )
     out: dict[str, Coroutine[Any, Any, None]] = {}
     for role in (alarm, evaluate, ingest):

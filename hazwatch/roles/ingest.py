@@ -27,13 +27,15 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
             return Directory.of(view.newest, context.config.sources, partitions, previous=view.current)
         return Directory.of(view.newest, context.config.sources, partitions)
 
+    started_at = context.registry.version
     service = Ingest(
         context.config.mqtt, directory(), context.log, context.clock, context.metrics, failpoint=context.failpoint
     )
 
     async def follow() -> None:
+        version = started_at
         while True:
-            await context.registry.wait_changed()
+            version = await context.registry.wait_changed(version)
             service.swap(directory())
             log.info("ingest follows revision %d", context.registry.newest.number)
 
