@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rules.kinds import Level, Said
 from rules.machine import BASES, FRESH
 from rules.rulebook import CompiledRule, Watched
-from rules.words import aged, name
+from rules.words import aged, name, number
 from schemas.causes import Cause
 from schemas.changes import Basis, ConditionChange
 from schemas.text import Text
@@ -110,8 +110,8 @@ def _text(compiled: CompiledRule, watched: Watched, moment: Moment, level: Level
 def _own_words(template: Text, spoken: Text, said: Said) -> Text:
     """The rule's own text; `{tag}`, `{value}`, `{unit}`, `{limit}` and `{text}` (what the kind says) are filled in."""
     tag, what = said.tag, name(said.tag)
-    limit = "" if said.level is None or said.level.limit is None else f"{said.level.limit:g}"
-    common = {"value": f"{said.value:g}", "unit": tag.unit, "limit": limit}
+    limit = "" if said.level is None or said.level.limit is None else number(said.level.limit)
+    common = {"value": number(said.value), "unit": tag.unit, "limit": limit}
     return Text(
         zh=_filled(template.zh, {**common, "tag": what.zh, "text": spoken.zh}) or spoken.zh,
         en=_filled(template.en, {**common, "tag": what.en, "text": spoken.en}) or spoken.en,

@@ -34,7 +34,7 @@ class Standing:
     # What a record brings
 
     def rows(self, batch: Batch, here: Here) -> list[ConditionChange]:
-        """The changes of a batch, in the order (row, rule)."""
+        """The changes of a batch, in the order (row, rule); a rule that threw is told as row 0, before them."""
         if not self.admission.admit(batch, here.offset, here.now_ns, here.append_ns):
             return []
         said: list[tuple[int, int, ConditionChange]] = []
@@ -45,7 +45,7 @@ class Standing:
             )
             said += ((row, order, change) for row, change in self._spoken(evaluator, found, here))
         said.sort(key=lambda entry: entry[:2])
-        return [change for *_, change in said] + broken
+        return broken + [change for *_, change in said]
 
     def silence(self, link: str, since_ns: int, here: Here) -> list[ConditionChange]:
         """T5: the tags of `link` that have been silent for too long, silence having counted from `since_ns` on."""

@@ -198,6 +198,11 @@ def say(said: Said) -> Text:
             zh=f"{what.zh} 超出量程{top and f' {top}'}，{level.title.zh} {limit}",
             en=f"{what.en} over range{top and f' {top}'}, {level.title.en} {limit}",
         )
+    if math.isnan(said.value):
+        return Text(
+            zh=f"{what.zh}：{level.title.zh} {limit} 报警，目前没有有效数值",
+            en=f"{what.en}: {level.title.en} {limit} in alarm, no valid value at present",
+        )
     crossed = said.value >= level.limit if high else said.value <= level.limit
     if not crossed:
         return Text(

@@ -9,7 +9,7 @@ and it starts again from its last snapshot. A producer that was given up may sti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -160,8 +160,3 @@ def last_seen(self: Condition, partition: int, cause: Cause, change: ConditionCh
     """The mutant of LAWS C4: a change is a copy only when it is the very one that was heard last."""
     known = self._causes.get(partition)
     return known is not None and known[0] == cause
-
-
-def chunks(records: int) -> Iterator[int]:
-    """Sizes of cycles: mostly small, so that crashes fall between records that matter."""
-    yield from (1, 1, 2, 3, 5, 8)[: records % 6 + 1]
