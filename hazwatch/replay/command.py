@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -14,11 +15,11 @@ import msgspec
 
 from hazwatch.config import Config, ConfigProblems, load_config
 from hazwatch.datadir import DataDir
-from hazwatch.replay.feed import Instant, instants
-from hazwatch.replay.recording import RecordingError, Shape
-from hazwatch.replay.refold import refolded
-from hazwatch.replay.runner import Replay, line_of
-from schemas.alarms import Transition
+from hazwatch.replay.csvfile import RecordingError
+from hazwatch.replay.feed import Feed, Tally
+from hazwatch.replay.line import Happened, line_of
+from hazwatch.replay.runner import Replay
+from hazwatch.replay.times import Shape
 from schemas.time import SECOND
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -52,75 +53,99 @@ def replay(
 ) -> None:
     """Feed recordings through the same two folds, on the recording's time, and write one transition per line.
 
-    FILES are CSV, plain, .gz or .xz: long (time,tag,value[,quality]) or wide (a column per tag). Times are ISO 8601
-    with an offset, epoch seconds or milliseconds, or as --time-format says. Nothing is notified and the live log is
-    not written: this command has no channels.
+    FILES are CSV, plain, .gz or .xz: long (time,tag,value[,quality]) or wide (a column per tag, where an empty cell is
+    no reading). Times are ISO 8601 with an offset, epoch seconds or milliseconds, or as --time-format says. Nothing is
+    notified and the live log is not written: this command has no channels. What was read is told at the end, on
+    standard error. Exit codes: 0 done, 1 problems were found, 2 the call was wrong.
     """
     if bool(files) == bool(log_data):
         raise click.UsageError("give recordings, or --log with a data directory")
     factor = _factor(speed)
+    shape = Shape(tuple(name.strip() for name in time_columns.split(",")), time_format)
+    tally = Tally(unknown=_say_unknown)
     try:
         config = load_config(config_file)
-        shape = Shape(tuple(time_columns.split(",")), time_format)
         with _output(out) as target:
             if log_data:
-                found: Iterable[Transition] = refolded(config, DataDir(log_data.absolute()), partition)
-                count = _write(found, target)
+                count = _write(_refolded(config, log_data, partition), target, paced=False)
             else:
-                count = _play(config, files, shape, factor, target)
+                count = _play(config, files, shape, tally, factor, target)
     except (ConfigProblems, RecordingError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    click.echo(f"{count} transitions", err=True)
+    for line in _summary(tally, count):
+        click.echo(line, err=True)
 
 
-def _play(config: Config, files: tuple[Path, ...], shape: Shape, factor: float, target: IO[bytes]) -> int:
-    total = sum(_plain_size(file) for file in files)
+def _play(config: Config, files: tuple[Path, ...], shape: Shape, tally: Tally, factor: float, target: IO[bytes]) -> int:
+    total = sum(file.stat().st_size for file in files)
     bar = click.progressbar(length=total, label="replay", file=sys.stderr, hidden=not sys.stderr.isatty())
+    paced = factor != math.inf
     with bar:
-        recording = instants(files, shape, config.revision.tags, _unknown, bar.update)
-        return _write(Replay(config.revision).transitions(_paced(recording, factor)), target)
+        tally.progress = bar.update
+        recording = Feed(files, shape, config.revision.tags, tally).instants()
+        replay = Replay(config.revision, until=_pace(factor)) if paced else Replay(config.revision)
+        count = _write(replay.play(recording), target, paced=paced)
+    if not tally.readings:
+        raise RecordingError([f"{', '.join(map(str, files))}: no row names a tag of the configuration"])
+    return count
 
 
-def _write(transitions: Iterable[Transition], target: IO[bytes]) -> int:
+def _refolded(config: Config, log_data: Path, partition: int) -> Iterable[Happened]:
+    from hazwatch.replay.refold import refolded  # the only way to a log; a replay of files never takes it
+
+    return refolded(config, DataDir(log_data.absolute()), partition)
+
+
+def _write(transitions: Iterable[Happened], target: IO[bytes], *, paced: bool) -> int:
     count = 0
-    for transition in transitions:
-        target.write(msgspec.json.encode(line_of(transition)) + b"\n")
+    for one in transitions:
+        target.write(msgspec.json.encode(line_of(one)) + b"\n")
         count += 1
+        if paced:
+            target.flush()
     target.flush()
     return count
 
 
-def _paced(recording: Iterable[Instant], factor: float) -> Iterator[Instant]:
-    """The recording at `factor` recorded seconds per second; as fast as it goes when that is infinite."""
-    first_ns = 0
-    started = time.monotonic()
-    for instant in recording:
-        first_ns = first_ns or instant.append_ns
-        if factor != float("inf"):
-            due = started + (instant.append_ns - first_ns) / SECOND / factor
-            time.sleep(max(0.0, due - time.monotonic()))
-        yield instant
+def _summary(tally: Tally, transitions: int) -> Iterator[str]:
+    if tally.readings:
+        yield f"{tally.readings} readings of known tags"
+    if tally.bad:
+        yield "bad: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.bad.items()))
+    if tally.strangers:
+        yield f"{tally.strangers.total()} readings of {len(tally.strangers)} unknown names were passed over"
+    if tally.late:
+        yield f"{tally.late} readings were older than one before them: they are late, and too late is history"
+    yield f"{transitions} transitions"
+
+
+def _pace(factor: float) -> Callable[[int], None]:
+    """Waits for a moment of the recording, at `factor` recorded seconds per second from the first one on."""
+    begun: list[tuple[int, float]] = []
+
+    def until(at_ns: int) -> None:
+        if not begun:
+            begun.append((at_ns, time.monotonic()))
+        first_ns, started = begun[0]
+        time.sleep(max(0.0, started + (at_ns - first_ns) / SECOND / factor - time.monotonic()))
+
+    return until
 
 
 def _factor(speed: str) -> float:
     if speed == "max":
-        return float("inf")
+        return math.inf
     try:
         factor = float(speed)
     except ValueError:
         factor = 0.0
-    if not factor > 0:
+    if not 0 < factor < math.inf:
         raise click.UsageError(f"--speed {speed!r} is neither a positive number nor max")
     return factor
 
 
-def _plain_size(file: Path) -> int:
-    """About how many bytes will be read; compressed text is taken to be eight times as long."""
-    return file.stat().st_size * (8 if file.suffix in (".gz", ".xz") else 1)
-
-
-def _unknown(name: str) -> None:
+def _say_unknown(name: str) -> None:
     click.echo(f"{name}: no such tag in the configuration; its rows are passed over", err=True)
 
 

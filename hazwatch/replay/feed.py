@@ -1,18 +1,22 @@
-"""Recordings as records of a partition: one batch per instant, and the seconds that pass between them."""
+"""Recordings as records of a partition: one batch per instant of their time."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from hazwatch.replay.recording import RecordingError, Rows, Shape, read_rows
-from schemas.batch import Batch, batch
+from hazwatch.replay.recording import Rows, read_rows
+from hazwatch.replay.times import Shape
+from schemas.batch import Batch, concat
 from schemas.quality import Quality
 from schemas.registry import Tag
-from schemas.time import SECOND
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,92 +27,87 @@ class Instant:
     readings: Batch
 
 
-def instants(
-    files: Sequence[Path],
-    shape: Shape,
-    tags: Iterable[Tag],
-    unknown: Callable[[str], None],
-    progress: Callable[[int], None] = lambda size: None,
-) -> Iterator[Instant]:
-    """The readings of the files in their order, grouped by the recording's time.
+@dataclass(slots=True)
+class Tally:
+    """What a recording held: readings, those of bad quality by tag, those behind the recording's time, and the names
+    that are no tags with their rows. `unknown` hears each of these names once, `progress` the bytes read."""
 
-    The recording's time never goes back: a row whose time is older than one before it is a late reading. Names that are
-    no tags go to `unknown`, once each. A value that the tag lists as bad counts as missing.
+    unknown: Callable[[str], None] = lambda name: None
+    progress: Callable[[int], None] = lambda size: None
+    readings: int = 0
+    late: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    strangers: Counter[str] = field(default_factory=Counter)
+
+
+class Feed:
+    """Reads files in their order; `instants` groups their readings by the recording's time.
+
+    That time never goes back: a row that is older than one before it arrives late, at the time of that one. A value
+    that its tag lists as bad counts as missing.
     """
-    known = {tag.name: tag for tag in tags if not tag.retired}
-    told: set[str] = set()
-    now_ns = 0
-    for file in files:
-        for rows in read_rows(file, shape):
-            progress(rows.bytes_read)
-            numbers = _numbers(rows.names, known, told, unknown)
-            keep = numbers >= 0
-            if not keep.any():
-                continue
-            value, quality = _judged(rows, numbers, keep, {tag.number: tag for tag in known.values()})
-            times, numbers = rows.time_ns[keep], numbers[keep]
-            arrival = np.maximum.accumulate(np.maximum(times, now_ns))
-            edges = np.flatnonzero(np.diff(arrival)) + 1
-            for part in np.split(np.arange(len(times)), edges):
-                yield Instant(int(arrival[part[0]]), batch(numbers[part], times[part], value[part], quality[part]))
-            now_ns = int(arrival[-1])
-    if now_ns == 0:
-        raise RecordingError([f"{', '.join(map(str, files))}: no row names a tag of the configuration"])
 
+    def __init__(self, files: Sequence[Path], shape: Shape, tags: Iterable[Tag], tally: Tally) -> None:
+        self._files = files
+        self._shape = shape
+        self._tags = {tag.name: tag for tag in tags if not tag.retired}
+        self._tally = tally
+        self._now_ns = 0
 
-def _numbers(
-    names: Sequence[str], known: dict[str, Tag], told: set[str], unknown: Callable[[str], None]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    by_name = {name: known[name].number if name in known else -1 for name in set(names)}
-    for name in sorted(name for name, number in by_name.items() if number < 0 and name not in told):
-        told.add(name)
-        unknown(name)
-    return np.fromiter((by_name[name] for name in names), np.int64, len(names))
+    def instants(self) -> Iterator[Instant]:
+        """Instant by instant. Raises `RecordingError`."""
+        held: Instant | None = None  # the last one of a block may go on in the next
+        for file in self._files:
+            for rows in read_rows(file, self._shape, self._tally.progress):
+                for instant in self._of_block(rows):
+                    if held is not None and held.append_ns == instant.append_ns:
+                        instant = Instant(held.append_ns, concat([held.readings, instant.readings]))
+                    elif held is not None:
+                        yield held
+                    held = instant
+        if held is not None:
+            yield held
 
+    def _of_block(self, rows: Rows) -> Iterator[Instant]:
+        known = [self._tags.get(name) for name in rows.names]
+        number = np.array([-1 if tag is None else tag.number for tag in known], np.int32)[rows.tag]
+        self._note_strangers(rows, known)
+        keep = number >= 0
+        if not keep.any():
+            return
+        tag, time_ns, number = rows.tag[keep], rows.time_ns[keep], number[keep]
+        value, quality = rows.value[keep], rows.quality[keep]
+        self._judge(tag, value, quality, known)
+        arrival = np.maximum.accumulate(np.maximum(time_ns, self._now_ns))
+        self._now_ns = int(arrival[-1])
+        self._tally.readings += len(tag)
+        self._tally.late += int((time_ns < arrival).sum())
+        sequence = np.zeros(len(tag), np.int64)
+        edges = [0, *(np.flatnonzero(np.diff(arrival)) + 1).tolist(), len(tag)]
+        starts = arrival[edges[:-1]].tolist()
+        for at_ns, a, b in zip(starts, edges[:-1], edges[1:], strict=True):
+            yield Instant(at_ns, Batch(number[a:b], time_ns[a:b], value[a:b], quality[a:b], sequence[a:b]))
 
-def _judged(
-    rows: Rows,
-    numbers: np.ndarray[tuple[int], np.dtype[np.int64]],
-    keep: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    tags: dict[int, Tag],
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.int16]]]:
-    """Values and qualities of the kept rows, with the tags' bad values taken out."""
-    value, quality, kept = rows.value[keep].copy(), rows.quality[keep].copy(), numbers[keep]
-    for number in np.unique(kept).tolist():
-        bad = tags[number].bad_values
-        if bad:
-            missing = (kept == number) & np.isin(value, np.array(bad))
-            value[missing] = np.nan
-            quality[missing] = Quality.NO_VALUE
-    return value, quality
+    def _note_strangers(self, rows: Rows, known: Sequence[Tag | None]) -> None:
+        rows_of = np.bincount(rows.tag, minlength=len(known)).tolist()
+        for name, tag, count in zip(rows.names, known, rows_of, strict=True):
+            if tag is None:
+                if name not in self._tally.strangers:
+                    self._tally.unknown(name)
+                self._tally.strangers[name] += count
 
-
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """What can fall due while nothing is recorded: delays of limits, and the silences that count as stale, in ns."""
-
-    longest_ns: int
-    silences_ns: tuple[int, ...]
-
-    @property
-    def all_ns(self) -> int:
-        """After this nothing new can fall due."""
-        return self.longest_ns + max(self.silences_ns, default=0)
-
-
-def moments_between(
-    before_ns: int, after_ns: int, delays: Delays, anything_active: Callable[[], bool]
-) -> Iterator[int]:
-    """When time must pass between two instants, so that timers fire as they would have lived.
-
-    Every second until all delays have run out; at each silence that counts, to the second; in between in steps of an
-    eighth of the silence, and of at most 30 s while an alarm stands, so that it is said again.
-    """
-    stops = sorted(before_ns + silence + SECOND for silence in delays.silences_ns)
-    at = before_ns + SECOND
-    while at < after_ns:
-        yield at
-        silence = at - before_ns
-        step = SECOND if silence < delays.longest_ns else max(SECOND, silence // 8)
-        following = at + (min(step, 30 * SECOND) if anything_active() else step)
-        at = next((stop for stop in stops if at < stop < following), following)
+    def _judge(
+        self,
+        tag: npt.NDArray[np.int32],
+        value: npt.NDArray[np.float64],
+        quality: npt.NDArray[np.int16],
+        known: Sequence[Tag | None],
+    ) -> None:
+        """Take out the values that a tag lists as bad, and count what is bad."""
+        for i, one in enumerate(known):
+            if one is not None and one.bad_values:
+                missing = (tag == i) & np.isin(value, one.bad_values)
+                value[missing] = np.nan
+                quality[missing] = Quality.NO_VALUE
+        bad = np.bincount(tag[quality >= Quality.BAD], minlength=len(known)).tolist()
+        self._tally.bad.update({one.name: n for one, n in zip(known, bad, strict=True) if one is not None and n})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 from alerting.book import ActivationNeeded as BookActivation
 from alerting.book import Book, Outputs
@@ -12,10 +11,13 @@ from hazwatch.config import Config
 from hazwatch.context import open_log
 from hazwatch.datadir import DataDir
 from hazwatch.registry import EMPTY, RegistryView
+from hazwatch.replay.line import Happened, happened
 from rules.engine import ActivationNeeded, Fold
 from rules.rulebook import RuleProblems, compile_rules
 from schemas.alarms import Transition
-from schemas.changes import ConditionChange
+from schemas.changes import ConditionChange, ConditionChanges
+from schemas.records import RecordError
+from schemas.records import decode as decode_record
 
 
 async def records_of(log: EventLog, topic: str, partition: int) -> list[Record]:
@@ -52,11 +54,26 @@ async def changes_of(log: EventLog, registry: RegistryView, partition: int) -> l
 
 async def transitions_of(log: EventLog, registry: RegistryView, partition: int) -> list[Transition]:
     """What the book says over all that `events` holds, from an empty state."""
+    return [one.transition for one in await happened_in(log, registry, partition)]
+
+
+async def happened_in(log: EventLog, registry: RegistryView, partition: int) -> list[Happened]:
+    """The same, with the times of the readings that made them."""
     book = Book(partition, await log.incarnation())
-    out: list[Transition] = []
+    out: list[Happened] = []
     for record in await records_of(log, "events", partition):
-        out += (await _applied(book, record, registry)).transitions
+        if transitions := (await _applied(book, record, registry)).transitions:
+            out += happened(transitions, _changes_in(record))
     return out
+
+
+def _changes_in(record: Record) -> tuple[ConditionChange, ...]:
+    """The changes of a record that made transitions; none when it is of another kind or cannot be read."""
+    try:
+        payload = decode_record(record.kind, record.value)
+    except RecordError:
+        return ()
+    return payload.changes if isinstance(payload, ConditionChanges) else ()
 
 
 async def _applied(book: Book, record: Record, registry: RegistryView) -> Outputs:
@@ -67,13 +84,13 @@ async def _applied(book: Book, record: Record, registry: RegistryView) -> Output
         return book.activate(record.offset, record.append_ns, revision, record.value)
 
 
-def refolded(config: Config, data: DataDir, partition: int) -> Iterator[Transition]:
-    """The transitions of a partition of the live log's `events`, folded again; the log is only read."""
+def refolded(config: Config, data: DataDir, partition: int) -> list[Happened]:
+    """What a partition of the live log's `events` says, folded again; the log is only read."""
 
-    async def read() -> list[Transition]:
+    async def read() -> list[Happened]:
         async with open_log(config, data, writer=False) as log:
             registry = RegistryView(log)
             await registry.catch_up()
-            return await transitions_of(log, registry, partition)
+            return await happened_in(log, registry, partition)
 
-    yield from asyncio.run(read())
+    return asyncio.run(read())
