@@ -19,10 +19,24 @@ from console.userstore import UserStore
 from hazwatch.context import Context
 from hazwatch.health import SystemHealth
 from hazwatch.history import ConsoleHistory
+from hazwatch.metrics import Metrics
 from schemas.time import HOUR, MINUTE
 
 log = logging.getLogger(__name__)
 FIRST_PASSWORD = "first-password"
+
+
+class ConsoleMeter:
+    """The console's numbers among the process's metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def screens(self, count: int) -> None:
+        self._metrics.gauge("hazwatch_console_clients", count)
+
+    def frame(self, kind: str, screens: int) -> None:
+        self._metrics.count("hazwatch_console_frames_total", screens, kind=kind)
 
 
 def read_book(data: bytes) -> BookStart:
@@ -51,6 +65,7 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
         health=SystemHealth(context.data.root, history),
         read_snapshot=read_book,
         metrics=make_asgi_app(context.metrics.registry),
+        meter=ConsoleMeter(context.metrics),
     )
     return {"console": serve(console, started=_started)}
 
