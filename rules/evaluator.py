@@ -16,6 +16,7 @@ import numpy.typing as npt
 from rules import machine
 from rules.admission import Admission
 from rules.compiling import kernel
+from rules.kinds import NO_ARRAY
 from rules.rulebook import CompiledRule
 
 Changes = npt.NDArray[np.void]
@@ -26,7 +27,7 @@ class RuleFailed(Exception):
 
 
 @kernel
-def _save(n, index, first, members, conditions, gates, memory, to_conditions, to_gates, to_memory):  # type: ignore[no-untyped-def]
+def _save(n, index, first, members, conditions, gates, memory, remembers, to_conditions, to_gates, to_memory):  # type: ignore[no-untyped-def]
     """Copy the state of every condition that the rows touch, in the order of the rows; of quiet ones without gates."""
     m = 0
     for i in range(n):
@@ -36,7 +37,8 @@ def _save(n, index, first, members, conditions, gates, memory, to_conditions, to
         for k in range(first[j], first[j + 1]):
             c = members[k]
             to_conditions[m] = conditions[c]
-            to_memory[m] = memory[c]
+            if remembers:
+                to_memory[m] = memory[c]
             if conditions[c]["quiet"] == 0:
                 for g in range(gates.shape[1]):
                     to_gates[m, g] = gates[c, g]
@@ -56,6 +58,7 @@ class Evaluator:
         self.memory = np.zeros(count, compiled.kind.memory_dtype)
         self.due = np.array([machine.NEVER])
         self._most = compiled.most_per_tag
+        self._remembers = compiled.kind.memory_dtype is not NO_ARRAY
         self._grow(512)
 
     def _grow(self, rows: int) -> None:
@@ -94,7 +97,9 @@ class Evaluator:
         if n * self._most > len(self._out):
             self._grow(n)
         a, c = admission, self.compiled
-        saved = _save(n, a.index, c.first, c.members, self.conditions, self.gates, self.memory, *self._saved)
+        saved = _save(
+            n, a.index, c.first, c.members, self.conditions, self.gates, self.memory, self._remembers, *self._saved
+        )
         if not saved:
             return self.nothing
         try:
@@ -110,8 +115,9 @@ class Evaluator:
     def _undo(self, index: npt.NDArray[np.int32], saved: int) -> None:
         touched = np.concatenate([self.compiled.members[a:b] for a, b in self._spans(index)])
         conditions, gates, memory = (copies[:saved] for copies in self._saved)
-        for state, copies in ((self.conditions, conditions), (self.memory, memory)):
-            state[touched] = copies
+        self.conditions[touched] = conditions
+        if self._remembers:
+            self.memory[touched] = memory
         quiet = conditions["quiet"] != 0
         self.gates[touched[~quiet]] = gates[~quiet]
         self.gates["phase"][touched[quiet]] = machine.IDLE
@@ -126,7 +132,7 @@ class Evaluator:
         changes = machine.fire(self.conditions, self.gates, self.compiled.setup, now_ns, append_ns, self._out, self.due)
         return self._out[:changes]
 
-    def beat(self, link: int, since_ns: int, now_ns: int, append_ns: int, row: int) -> Changes:
+    def beat(self, link: int, since_ns: int, admission: Admission, now_ns: int, append_ns: int, row: int) -> Changes:
         """Judge the silence of a link's tags (LAWS T5). Raises `RuleFailed`."""
         c = self.compiled
         if c.kind.beat is None or not len(self.conditions):
@@ -134,8 +140,8 @@ class Evaluator:
         beat = c.kind.beat
         return self._all_or_nothing(
             lambda: beat(
-                link, since_ns, self.conditions, self.gates, c.setup, c.params, self.memory, now_ns, append_ns, row,
-                self._out, self.due,
+                link, since_ns, c.tag_at, admission.state, self.conditions, self.gates, c.setup, c.params, self.memory,
+                now_ns, append_ns, row, self._out, self.due,
             )
         )  # fmt: skip
 

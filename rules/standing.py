@@ -53,7 +53,10 @@ class Standing:
         changes: list[ConditionChange] = []
         for evaluator in self.evaluators:
             found = self._guarded(
-                evaluator, here, changes, lambda e: e.beat(number, since_ns, here.now_ns, here.append_ns, here.row)
+                evaluator,
+                here,
+                changes,
+                lambda e: e.beat(number, since_ns, self.admission, here.now_ns, here.append_ns, here.row),
             )
             changes += (change for _, change in self._spoken(evaluator, found, here))
         return changes

@@ -83,9 +83,10 @@ nothing can change, and this is what keeps a healthy plant cheap. All times are 
 the first eight."""
 
 Beat = Callable[..., int]
-"""`beat(link, since, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`: judge the
-silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5). It lowers
-`due[0]` to the `now` at which a silence that goes on would be told: a replay goes there."""
+"""`beat(link, since, tag_at, tags, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`:
+judge the silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5).
+`tags[tag_at[c]]` is the state of a condition's first tag (`rules.admission.STATE`), with its last live reading. It may
+lower `due` to the `now` at which a silence that lasts will be long enough: a replay has no heartbeats to wait for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,8 +38,7 @@ PARAMS = np.dtype([("stale", "i8")])
 MEMORY = np.dtype(
     [
         ("silent", "i8"),  # supervised silence so far
-        ("live_now", "i8"),  # `now` and append time of the last live reading, 0 without one
-        ("live_append", "i8"),
+        ("judged", "i8"),  # `now` when it was judged last; a reading since then has ended it
     ],
     align=True,
 )
@@ -58,9 +57,6 @@ def rows(  # type: ignore[no-untyped-def]
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
-            memory[c]["silent"] = 0
-            memory[c]["live_now"] = now
-            memory[c]["live_append"] = append
             if conditions[c]["quiet"] != 0:
                 continue
             m = step(
@@ -71,16 +67,22 @@ def rows(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def beat(link, since, conditions, gates, setup, params, memory, now, append, row, out, due):  # type: ignore[no-untyped-def]
+def beat(  # type: ignore[no-untyped-def]
+    link, since, tag_at, tags, conditions, gates, setup, params, memory, now, append, row, out, due
+):
     m = np.int64(0)
     beyond, clear, basis = np.int64(1), np.int64(0), np.int64(LINK)
     for c in range(len(conditions)):
         if setup[c]["link"] != link:
             continue
         s = memory[c]
-        s["silent"] += now - max(since, s["live_now"])
+        tag = tags[tag_at[c]]
+        if tag["live_now"] >= s["judged"]:
+            s["silent"] = 0
+        s["silent"] += now - max(since, tag["live_now"])
+        s["judged"] = now
         if s["silent"] >= params[c]["stale"]:
-            onset = s["live_append"] if s["live_append"] != 0 else append
+            onset = tag["live_append"] if tag["seen"] != 0 else append
             m = step(
                 np.int32(c), conditions, gates, setup, beyond, clear, np.bool_(False), np.uint8(0), basis, onset, now,
                 append, row, np.nan, np.int16(STALE), out, due, m,
