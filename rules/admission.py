@@ -143,7 +143,7 @@ def admit(  # type: ignore[no-untyped-def]
         copies = np.uint64(1)
         if raw != 0:
             key = _key(raw, bits[i] if value[i] == value[i] else NOT_A_NUMBER, quality[i])
-            if not newer and s["seen"] != 0 and (replaced or raw <= s["highest"]):
+            if not newer and s["seen"] != 0 and raw <= s["highest"]:
                 for k in range(rule["first"], rule["first"] + rule["slots"]):
                     m = memory[k]
                     age = (second - (m >> np.uint64(2))) & SECONDS
@@ -169,7 +169,7 @@ def admit(  # type: ignore[no-untyped-def]
                 slot = rule["first"] + s["slot"]
                 s["slot"] = s["slot"] + 1 if s["slot"] + 1 < rule["slots"] else 0
             memory[slot] = key | stamp | copies
-            if not replaced and raw > s["highest"]:
+            if raw > s["highest"]:
                 s["highest"] = raw
 
         index[i] = j
