@@ -87,6 +87,13 @@ class Line:
         await self.conn.close()
 
 
+_SESSION = (
+    "-c timezone=UTC -c idle_in_transaction_session_timeout=60s -c client_connection_check_interval=5s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+)
+"""A session whose client is gone must not hold its locks for the two hours that TCP would take to notice."""
+
+
 def address(url: str, name: str, settings: str = "") -> str:
     """The libpq string for `url`, with our settings behind those that it brings along. Raises `psycopg.Error`."""
     given = conninfo_to_dict(url)
@@ -94,7 +101,7 @@ def address(url: str, name: str, settings: str = "") -> str:
         url,
         connect_timeout=int(CONNECT_S),
         application_name=f"hazwatch {name}",
-        options=f"{given.get('options', '')} -c timezone=UTC {settings}".strip(),
+        options=f"{given.get('options', '')} {_SESSION} {settings}".strip(),
         keepalives=1,
         keepalives_idle=5,
         keepalives_interval=2,

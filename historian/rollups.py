@@ -10,8 +10,9 @@ the buckets below it are made, and nothing is missed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from psycopg import AsyncConnection
@@ -32,7 +33,15 @@ SETTLE_US = 60_000_000
 MAX_STEPS = 240
 """Buckets per call: a job that was away for long catches up in pieces."""
 
-DIRTY_MARKS = 2_000
+FORWARD_AT_ONCE = 12
+DIRTY_MARKS = 5_000
+AGAIN_AT_ONCE = 500
+"""Buckets of one statement. Planning one costs about as much as a few buckets, for all partitions take part in it."""
+
+T = TypeVar("T")
+Span = tuple[int, int, int]
+"""A bucket and the lowest and highest sensor that are meant in it."""
+
 EVERYBODY = (-(1 << 31), (1 << 31) - 1)
 
 
@@ -58,6 +67,11 @@ class Done:
 
     buckets: int = 0
     marks: int = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """There may be more to do at once."""
+        return self.buckets >= MAX_STEPS or self.marks >= DIRTY_MARKS
 
 
 class Rollups:
@@ -103,9 +117,9 @@ class Rollups:
                 await conn.execute(_SQL["move_watermark"], {"level": level.name, "us": target})
             watermark = target
         buckets = range(materialised, min(watermark, materialised + MAX_STEPS * level.width_us), level.width_us)
-        for bucket in buckets:
-            await self._make(conn, level, bucket, EVERYBODY, now_us)
-            await conn.execute(_SQL["materialised"], {"level": level.name, "us": bucket + level.width_us})
+        for some in _pieces(buckets, FORWARD_AT_ONCE):
+            await self._make(conn, level, [(bucket, *EVERYBODY) for bucket in some], now_us)
+            await conn.execute(_SQL["materialised"], {"level": level.name, "us": some[-1] + level.width_us})
         return len(buckets)
 
     async def _again(self, conn: AsyncConnection, level: Level, now_us: int) -> int:
@@ -114,25 +128,34 @@ class Rollups:
         if not rows:
             return 0
         spans = merged((bucket, low, high) for _, bucket, low, high in rows)
-        for bucket, low, high in spans:
-            await self._make(conn, level, bucket, (low, high), now_us)
+        for some in _pieces(spans, AGAIN_AT_ONCE):
+            await self._make(conn, level, some, now_us)
         async with conn.transaction():
             if level.name == "1m":
-                buckets, lows, highs = (list(column) for column in zip(*spans, strict=True))
-                await conn.execute(_SQL["mark_hours"], {"buckets": buckets, "lows": lows, "highs": highs})
+                await conn.execute(_SQL["mark_hours"], _columns(spans))
             await conn.execute(_SQL["clean"], {"ids": [row[0] for row in rows]})
         return len(rows)
 
-    async def _make(
-        self, conn: AsyncConnection, level: Level, bucket: int, sensors: tuple[int, int], now_us: int
-    ) -> None:
-        await self.partitions[level.name].ensure(conn, np.array([bucket], np.int64), now_us)
-        await conn.execute(_SQL[f"make_{level.name}"], {"us": bucket, "low": sensors[0], "high": sensors[1]})
+    async def _make(self, conn: AsyncConnection, level: Level, spans: Sequence[Span], now_us: int) -> None:
+        columns = _columns(spans)
+        await self.partitions[level.name].ensure(conn, np.array(columns["buckets"], np.int64), now_us)
+        await conn.execute(_SQL[f"make_{level.name}"], columns)
 
 
-def merged(spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Spans (bucket, low, high) with those that overlap made one, in order."""
-    result: list[tuple[int, int, int]] = []
+def _columns(spans: Sequence[Span]) -> dict[str, list[int]]:
+    buckets, lows, highs = (list(column) for column in zip(*spans, strict=True))
+    return {"buckets": buckets, "lows": lows, "highs": highs}
+
+
+def _pieces(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The sequence in pieces of at most `size`."""
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Spans with those that overlap made one, in order."""
+    result: list[Span] = []
     for bucket, low, high in sorted(spans):
         if result and result[-1][0] == bucket and low <= result[-1][2] + 1:
             result[-1] = (bucket, result[-1][1], max(result[-1][2], high))

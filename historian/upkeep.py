@@ -77,7 +77,9 @@ class Upkeep:
         if self._native:
             ahead = now_us + np.arange(_AHEAD_DAYS * 24, dtype=np.int64) * HOUR_US
             await self._readings.ensure(conn, ahead, now_us)
-            await self._rollups.step(conn, now_us)
+            done = await self._rollups.step(conn, now_us)
+            while done.unfinished:
+                done = await self._rollups.step(conn, now_us)
         now_ns = self._clock.monotonic_ns()
         if self._retained_ns is None or now_ns - self._retained_ns > RETENTION_S * 1e9:
             await self._retain(line)

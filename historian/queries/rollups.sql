@@ -39,12 +39,15 @@ FROM (
 WHERE bucket < (SELECT watermark FROM rollup_state WHERE level = '1h')
 
 -- make_1m --
--- One minute of some sensors, each found by its own walk through the key. Rows are only ever added, so a bucket that
--- would count less than before has lost rows to retention and stays as it was.
+-- Minutes of some sensors, each found by its own walk through the key. Rows are only ever added, so a bucket that would
+-- count less than before has lost rows to retention and stays as it was.
 INSERT INTO readings_1m_data (bucket, min, max, mean, last, total, sensor_id, count, good, bad)
-SELECT r.bucket, a.min, a.max, a.mean, a.last, a.total, s.sensor_id, a.count, a.good, a.bad
-FROM (SELECT to_timestamp(%(us)s::float8 / 1e6) AS bucket) r
-CROSS JOIN sensors s
+SELECT b.bucket, a.min, a.max, a.mean, a.last, a.total, s.sensor_id, a.count, a.good, a.bad
+FROM (
+    SELECT to_timestamp(us::float8 / 1e6), low, high
+    FROM unnest(%(buckets)s::int8[], %(lows)s::int4[], %(highs)s::int4[]) u (us, low, high)
+) b (bucket, low, high)
+JOIN sensors s ON s.sensor_id BETWEEN b.low AND b.high
 CROSS JOIN LATERAL (
     SELECT
         min(value) FILTER (WHERE quality < 128 AND value BETWEEN -1e300 AND 1e300) AS min,
@@ -57,9 +60,9 @@ CROSS JOIN LATERAL (
         count(*) FILTER (WHERE quality < 64 AND value BETWEEN -1e300 AND 1e300) AS good,
         count(*) FILTER (WHERE quality >= 128) AS bad
     FROM readings
-    WHERE sensor_id = s.sensor_id AND ts >= r.bucket AND ts < r.bucket + interval '1 minute'
+    WHERE sensor_id = s.sensor_id AND ts >= b.bucket AND ts < b.bucket + interval '1 minute'
 ) a
-WHERE s.sensor_id BETWEEN %(low)s AND %(high)s AND a.count > 0
+WHERE a.count > 0
 ON CONFLICT (sensor_id, bucket) DO UPDATE SET
     min = excluded.min, max = excluded.max, mean = excluded.mean, last = excluded.last, total = excluded.total,
     count = excluded.count, good = excluded.good, bad = excluded.bad
@@ -67,15 +70,26 @@ WHERE excluded.count > readings_1m_data.count
 
 -- make_1h --
 INSERT INTO readings_1h_data (bucket, min, max, mean, last, total, sensor_id, count, good, bad)
-SELECT
-    to_timestamp(%(us)s::float8 / 1e6), min(min), max(max), sum(total) / nullif(sum(good), 0)::float8,
-    (array_agg(last ORDER BY bucket DESC) FILTER (WHERE last IS NOT NULL))[1],
-    sum(total), sensor_id, sum(count), sum(good), sum(bad)
-FROM readings_1m_data
-WHERE sensor_id BETWEEN %(low)s AND %(high)s
-    AND bucket >= to_timestamp(%(us)s::float8 / 1e6)
-    AND bucket < to_timestamp(%(us)s::float8 / 1e6) + interval '1 hour'
-GROUP BY sensor_id
+SELECT b.bucket, a.min, a.max, a.mean, a.last, a.total, s.sensor_id, a.count, a.good, a.bad
+FROM (
+    SELECT to_timestamp(us::float8 / 1e6), low, high
+    FROM unnest(%(buckets)s::int8[], %(lows)s::int4[], %(highs)s::int4[]) u (us, low, high)
+) b (bucket, low, high)
+JOIN sensors s ON s.sensor_id BETWEEN b.low AND b.high
+CROSS JOIN LATERAL (
+    SELECT
+        min(min) AS min,
+        max(max) AS max,
+        sum(total) / nullif(sum(good), 0)::float8 AS mean,
+        (array_agg(last ORDER BY bucket DESC) FILTER (WHERE last IS NOT NULL))[1] AS last,
+        sum(total) AS total,
+        sum(count) AS count,
+        sum(good) AS good,
+        sum(bad) AS bad
+    FROM readings_1m_data
+    WHERE sensor_id = s.sensor_id AND bucket >= b.bucket AND bucket < b.bucket + interval '1 hour'
+) a
+WHERE a.count > 0
 ON CONFLICT (sensor_id, bucket) DO UPDATE SET
     min = excluded.min, max = excluded.max, mean = excluded.mean, last = excluded.last, total = excluded.total,
     count = excluded.count, good = excluded.good, bad = excluded.bad
