@@ -59,9 +59,9 @@ class Upkeep:
                 line = await self._connect("upkeep")
                 try:
                     while True:
-                        await line.run(self.step(line), _PATIENCE_S)
+                        unfinished = await line.run(self.step(line), _PATIENCE_S)
                         self.trouble = ""
-                        await asyncio.sleep(STEP_S)
+                        await asyncio.sleep(0.0 if unfinished else STEP_S)
                 finally:
                     await line.close()
             except (psycopg.Error, HistoryUnavailable, OSError) as error:
@@ -71,19 +71,19 @@ class Upkeep:
                 self._forget()
             await asyncio.sleep(STEP_S * random.uniform(0.5, 1.5))
 
-    async def step(self, line: Line) -> None:
-        """Everything that is due now."""
+    async def step(self, line: Line) -> bool:
+        """Everything that is due now; whether there is more to do at once."""
+        unfinished = False
         conn, now_us = line.conn, self._clock.now_ns() // 1000
         if self._native:
             ahead = now_us + np.arange(_AHEAD_DAYS * 24, dtype=np.int64) * HOUR_US
             await self._readings.ensure(conn, ahead, now_us)
-            done = await self._rollups.step(conn, now_us)
-            while done.unfinished:
-                done = await self._rollups.step(conn, now_us)
+            unfinished = (await self._rollups.step(conn, now_us)).unfinished
         now_ns = self._clock.monotonic_ns()
         if self._retained_ns is None or now_ns - self._retained_ns > RETENTION_S * 1e9:
             await self._retain(line)
             self._retained_ns = now_ns
+        return unfinished
 
     async def _retain(self, line: Line) -> None:
         config = self._config
