@@ -65,12 +65,12 @@ def _long(file: CsvFile, block: pa.RecordBatch, shape: Shape) -> Rows:
     times = times_of(file, block, shape, problems)
     value = _numbers(file, block, "value", problems)
     tag, names = _each(file, block, "tag", _name, problems)
-    quality = np.zeros(block.num_rows, np.int16)
+    which, kinds = np.zeros(block.num_rows, np.int32), [Quality.GOOD]
     if "quality" in file.names:
         which, kinds = _each(file, block, "quality", quality_of, problems)
-        quality = np.array(kinds, np.int16)[which]
     if problems:
         raise RecordingError(problems)
+    quality = np.array(kinds, np.int16)[which]
     quality[np.isnan(value) & (quality < Quality.BAD)] = Quality.NO_VALUE
     return Rows(times, tag, value, quality, tuple(names))
 

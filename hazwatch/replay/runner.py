@@ -49,7 +49,7 @@ class Replay:
             self._until(last_ns)
             yield from self._heard(last_ns, self._fold.apply_readings(self._at(last_ns), last_ns, instant.readings))
         for at_ns, changes in self._pass(last_ns, last_ns + self._delay_ns) if last_ns else ():
-            yield from self._heard(at_ns, [change for change in changes if change.basis is not Basis.LINK])
+            yield from self._heard(at_ns, [change for change in changes if change.basis is Basis.TIMER])
 
     def _pass(self, now_ns: int, end_ns: int) -> Iterator[tuple[int, list[ConditionChange]]]:
         """The moments before `end_ns` at which time alone may change something, with what it changed."""

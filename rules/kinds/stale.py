@@ -59,6 +59,7 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             if conditions[c]["quiet"] != 0:
                 continue
+            due[0] = min(due[0], now + params[c]["stale"])  # the last `beat` may have left it to a silence that ended
             m = step(
                 c, conditions, gates, setup, beyond, clear, live, flags[i], basis, at[i], now, append, i, value[i],
                 quality[i], out, due, m,
