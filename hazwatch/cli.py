@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import logging
-import sys
 
 import click
+
+from hazwatch import logs
 
 COMMANDS = {
     "up": ("hazwatch.commands.up", "up", "Run everything on this machine: broker, alarm path, history, console."),
@@ -65,7 +65,13 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="hazwatch", prog_name="hazwatch")
-@click.option("--log-level", default="INFO", show_default=True, help="How much the process log says.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="How much the process log says.",
+)
 def main(log_level: str) -> None:
     """Watch chemical parks and warn before people die.
 
@@ -74,9 +80,4 @@ def main(log_level: str) -> None:
 
     Exit codes: 0 done, 1 problems were found, 2 the call was wrong, 70 a part died.
     """
-    logging.basicConfig(
-        level=log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    logs.set_up(log_level)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for what people and records see, monotonic time for deadlines."""
+
+    def now_ns(self) -> int: ...
+
+    def monotonic_ns(self) -> int: ...
 
 
 class SystemClock:
-    """Wall time for what people and records see, monotonic time for deadlines."""
+    """`Clock` of this machine."""
 
     def now_ns(self) -> int:
         return time.time_ns()

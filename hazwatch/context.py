@@ -1,9 +1,10 @@
-"""What every role is given: its configuration, its log, the revisions, clocks, metrics and the hooks of the tests."""
+"""What every role is given: configuration, log, revisions, clocks, metrics, a voice, and the hooks of the tests."""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ from dataclasses import dataclass
 from eventlog.kafka.connection import KafkaConnection
 from eventlog.open import open_embedded_client, open_embedded_writer, open_kafka
 from eventlog.port import EventLog
-from hazwatch.clock import SystemClock
+from hazwatch.clock import Clock
 from hazwatch.config import Config
 from hazwatch.datadir import DataDir
+from hazwatch.faults import Faults
 from hazwatch.metrics import Metrics
 from hazwatch.registry import RegistryView
+from hazwatch.runfiles import Announcement
 
 log = logging.getLogger(__name__)
-ALARM_PATH = "alarm-path"
+CREATED_S = 30.0
 
 
 @dataclass(slots=True)
@@ -32,8 +35,10 @@ class Context:
     data: DataDir
     log: EventLog
     registry: RegistryView
-    clock: SystemClock
+    clock: Clock
     metrics: Metrics
+    faults: Faults
+    announcement: Announcement
     failpoint: Callable[[str], None]
 
 
@@ -53,16 +58,24 @@ def kafka_connection(config: Config) -> KafkaConnection:
 
 
 @asynccontextmanager
-async def open_log(config: Config, data: DataDir, *, writer: bool) -> AsyncIterator[EventLog]:
-    """The log that the configuration names; `writer` for the one process that writes an embedded log."""
+async def open_log(
+    config: Config, data: DataDir, *, writer: bool, wait_s: float = CREATED_S
+) -> AsyncIterator[EventLog]:
+    """The log that the configuration names; `writer` for the one process that writes an embedded log. The others wait
+    up to `wait_s` for it to be created."""
     if config.log.kind == "kafka":
         async with open_kafka(kafka_connection(config), config.log.topics()) as opened:
             yield opened
     elif writer:
-        async with open_embedded_writer(data.log, config.log.topics(), on_failure=_end_process) as opened:
+        # A log that is made anew beside old snapshots or an old history must be a newer one (LAWS C2), and nothing but
+        # the clock knows how many there were.
+        first = int(time.time())
+        async with open_embedded_writer(
+            data.log, config.log.topics(), first_incarnation=first, on_failure=_end_process
+        ) as opened:
             yield opened
     else:
-        async with open_embedded_client(data.log) as opened:
+        async with open_embedded_client(data.log, wait_s=wait_s) as opened:
             yield opened
 
 

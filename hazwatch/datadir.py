@@ -55,16 +55,18 @@ class DataDir:
     def numba_cache(self) -> Path:
         return self._sub("compiled")
 
-    def lock(self) -> int:
-        """Take the lock; it goes with the process. Raises `DataDirBusy` naming the holder."""
-        handle = os.open(self.root / "hazwatch.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    def lock(self, name: str = "hazwatch") -> int:
+        """Take a lock; it goes with the process. Raises `DataDirBusy` naming the holder."""
+        file = self.root / f"{name}.lock"
+        file.parent.mkdir(exist_ok=True, mode=0o700)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(handle)
             raise DataDirBusy(
-                f"{self.root} is in use by the hazwatch with process number {holder}; "
+                f"{self.root} is in use by the {Path(name).name} with process number {holder}; "
                 "stop it first, or give another --data directory"
             ) from None
         os.ftruncate(handle, 0)

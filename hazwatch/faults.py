@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from eventlog.port import EventLog, LogUnavailable, NewRecord
-from hazwatch.clock import SystemClock
+from hazwatch.clock import Clock
 from hazwatch.metrics import Metrics
 from hazwatch.registry import RegistryView
 from schemas.changes import AlarmClass, Basis, ConditionChange, ConditionChanges, Guidance, Place, Side
@@ -114,7 +114,7 @@ class Faults:
     """The faults of one process. All methods but `run` return at once and may be called from the loop only."""
 
     def __init__(
-        self, name: str, source: EventLog, registry: RegistryView, clock: SystemClock, metrics: Metrics | None = None
+        self, name: str, source: EventLog, registry: RegistryView, clock: Clock, metrics: Metrics | None = None
     ) -> None:
         self._name = name
         self._log = source

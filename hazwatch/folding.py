@@ -16,7 +16,10 @@ TICK_S = 1.0
 EVALUATOR = "evaluator:"
 """How the name in an evaluator's ticks begins, so that the alarm role knows that somebody evaluates."""
 
-SNAPSHOT_S = 10.0
+REVISION_PATIENCE_S = 30.0
+"""How long a fold waits for a revision that `registry`, read to its end, does not hold. R1 promises that it is there
+before it is named, so then it is lost for good, and evaluating by the old rules is better than not at all."""
+
 CHUNK_RECORDS = 64
 CHUNK_BYTES = 4 << 20
 RETRY_S = (0.1, 0.2, 0.5, 1.0)

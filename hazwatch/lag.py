@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from eventlog.port import EventLog, LogUnavailable
-from hazwatch.clock import SystemClock
+from hazwatch.clock import Clock
 from hazwatch.faults import Fault, Faults
 from hazwatch.metrics import Metrics
 from schemas.text import Text
@@ -27,7 +27,7 @@ class Backlog:
     log's clock may stand anywhere.
     """
 
-    def __init__(self, stage: str, topic: str, partition: int, clock: SystemClock) -> None:
+    def __init__(self, stage: str, topic: str, partition: int, clock: Clock) -> None:
         self.stage = stage
         self.topic = topic
         self.partition = partition

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hazwatch.clock import SystemClock
+from hazwatch.clock import Clock
 from schemas.time import SECOND
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Snapshots:
     def __init__(
         self,
         folder: SnapshotFolder,
-        clock: SystemClock,
+        clock: Clock,
         kept_offset: int,
         *,
         trouble: Callable[[str], None] = lambda why: None,

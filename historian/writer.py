@@ -185,6 +185,7 @@ class Writer:
                         progress.end = (await self._log.bounds(*source)).end
                     except LogError:
                         continue
-                    age_s = (self._clock.now_ns() - progress.complete_ns) / 1e9 if progress.lag else 0.0
+                    known = progress.lag and progress.complete_ns  # nothing is known before the first commit
+                    age_s = (self._clock.now_ns() - progress.complete_ns) / 1e9 if known else 0.0
                     self._metrics.behind(source, progress.lag, max(0.0, age_s))
             await asyncio.sleep(_LAG_S)

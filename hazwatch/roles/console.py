@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,12 +16,14 @@ from alerting.book import Book
 from console.app import create_console
 from console.ports import BookStart
 from console.serve import serve
-from console.users import Users, ensure_admin
+from console.users import FIRST_USER, Users, ensure_admin
 from console.userstore import UserStore
 from hazwatch.context import Context
+from hazwatch.folding import persist
 from hazwatch.health import SystemHealth
 from hazwatch.history import ConsoleHistory
 from hazwatch.metrics import Metrics
+from hazwatch.tasks import CannotRun
 from schemas.time import HOUR, MINUTE
 
 log = logging.getLogger(__name__)
@@ -39,9 +43,14 @@ class ConsoleMeter:
         self._metrics.count("hazwatch_console_frames_total", screens, kind=kind)
 
 
-def read_book(data: bytes) -> BookStart:
-    """A snapshot of the book as the console starts from it. Raises ValueError."""
+def read_book(data: bytes, incarnation: int) -> BookStart:
+    """A snapshot of the book as the console starts from it.
+
+    Raises ValueError, also for one of another incarnation: it speaks of a log that is no more.
+    """
     book = Book.restore(data)
+    if book.incarnation != incarnation:
+        raise ValueError(f"it is of incarnation {book.incarnation}, the log is {incarnation}")
     return BookStart(book.next_offset, tuple(book.alarms()))
 
 
@@ -49,9 +58,8 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
     """One worker: the server with everything behind it."""
     config = context.config.console
     path = context.data.console / "users.sqlite"
-    first = ensure_admin(path)
-    if first is not None:
-        write_first_password(context.data.root / FIRST_PASSWORD, first)
+    await asyncio.to_thread(first_password, path, context.data.root / FIRST_PASSWORD)
+    incarnation = await persist(context.name, context.log.incarnation)
     session, idle = round(config.session_hours * HOUR), round(config.idle_minutes * MINUTE)
     users = Users(UserStore(path), context.clock, session, idle)
     history = ConsoleHistory(context.config.historian, context.data)
@@ -63,18 +71,39 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
         context.clock,
         history=history,
         health=SystemHealth(context.data.root, history),
-        read_snapshot=read_book,
+        read_snapshot=lambda data: read_book(data, incarnation),
         metrics=make_asgi_app(context.metrics.registry),
         meter=ConsoleMeter(context.metrics),
     )
-    return {"console": serve(console, started=_started)}
+    scheme = "https" if config.tls else "http"
+
+    def started(port: int) -> None:
+        context.announcement.update(address=f"{scheme}://{config.host}:{port}/")
+        log.info("console at %s://%s:%d/", scheme, config.host, port)
+
+    return {"console": _served(serve(console, started=started))}
 
 
-def _started(port: int) -> None:
-    log.info("console at port %d", port)
+async def _served(serving: Coroutine[Any, Any, None]) -> None:
+    try:
+        await serving
+    except OSError as error:  # the port is another's
+        raise CannotRun(str(error)) from error
 
 
-def write_first_password(file: Path, password: str) -> None:
-    """Keep the first password where only the owner reads it, until it is changed."""
-    file.touch(mode=0o600)
-    file.write_text(password + "\n")
+def first_password(users: Path, file: Path) -> None:
+    """Make the first user where there is none, and keep the password where only the owner reads it; the file goes at
+    the next start after the password was changed. Blocks."""
+    made = ensure_admin(users)
+    if made is not None:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(handle, 0o600)
+        with os.fdopen(handle, "w") as out:
+            out.write(made + "\n")
+    elif file.exists():
+        store = UserStore(users)
+        try:
+            if store.verify(FIRST_USER, file.read_text().strip()) is None:
+                file.unlink()
+        finally:
+            store.close()

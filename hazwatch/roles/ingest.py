@@ -27,6 +27,7 @@ async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutin
             return Directory.of(view.newest, context.config.sources, partitions, previous=view.current)
         return Directory.of(view.newest, context.config.sources, partitions)
 
+    context.announcement.update(address=f"{context.config.mqtt.host}:{context.config.mqtt.port}")
     started_at = context.registry.version
     service = Ingest(
         context.config.mqtt, directory(), context.log, context.clock, context.metrics, failpoint=context.failpoint
