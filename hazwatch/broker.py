@@ -17,6 +17,7 @@ from hazwatch.processes import ChildSpec
 log = logging.getLogger(__name__)
 SETTINGS = Path(__file__).parent.parent / "deploy" / "mosquitto" / "mosquitto.conf"
 READY_S = 15.0
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEGRADED = (
     "No Mosquitto was found, so a development broker (amqtt) is used. DEGRADED: it speaks MQTT 3.1.1 only, does not "
     "deliver unacknowledged messages again, and carries a tenth of the load. Never run a park on it. "
@@ -43,7 +44,7 @@ def find_mosquitto() -> str | None:
 
 def private_broker(folder: Path, host: str, port: int, password_file: Path | None) -> Broker:
     """A broker for this data directory. Without a password file it listens on the loopback address only."""
-    if password_file is None and host not in ("127.0.0.1", "localhost", "::1"):
+    if password_file is None and host not in LOOPBACK:
         raise ValueError(
             f"the broker would listen on {host} without passwords; give mqtt.password_file or use 127.0.0.1"
         )
@@ -69,26 +70,43 @@ def _site_lines(folder: Path, host: str, port: int, password_file: Path | None) 
 
 
 async def wait_listening(host: str, port: int) -> None:
-    """Until something accepts connections there. Raises TimeoutError after 15 s."""
-    async with asyncio.timeout(READY_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(host, port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            return
+    """Until something accepts connections there. Raises OSError after 15 s."""
+    try:
+        async with asyncio.timeout(READY_S):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(host, port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+                    continue
+                writer.close()
+                return
+    except TimeoutError:
+        raise OSError(f"the broker does not listen on {host}:{port} after {READY_S:.0f} s; see the log above") from None
+
+
+def next_free_port(wanted: int, host: str = "127.0.0.1") -> int:
+    """`wanted` if nobody listens there, else the next one that is free; 0 is any. Raises OSError after 100 tries."""
+    for port in range(wanted, min(wanted + 100, 65536)):
+        if found := _bindable(host, port):
+            return found
+    raise OSError(f"no free port on {host} from {wanted} on")
 
 
 def free_port(preferred: int, host: str = "127.0.0.1") -> int:
     """`preferred` if nobody listens there, else one that the kernel gives."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port on {host}")
+    found = _bindable(host, preferred) or _bindable(host, 0)
+    if not found:
+        raise OSError(f"no free port on {host}")
+    return found
+
+
+def _bindable(host: str, port: int) -> int:
+    """The port if it can be had, 0 if not."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return 0
+        return int(probe.getsockname()[1])

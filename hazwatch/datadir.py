@@ -12,6 +12,10 @@ class DataDirBusy(RuntimeError):
     """Another hazwatch runs in this data directory."""
 
 
+class NoDataDir(RuntimeError):
+    """There is nothing at the place that was named."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataDir:
     """Paths under one data directory; made on first use, readable by its owner only."""
@@ -20,6 +24,13 @@ class DataDir:
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @classmethod
+    def existing(cls, root: Path) -> DataDir:
+        """One that is there already: a command that only looks makes none. Raises `NoDataDir`."""
+        if not root.is_dir():
+            raise NoDataDir(f"there is no data directory {root}; name the one of the running system with --data")
+        return cls(root)
 
     def _sub(self, name: str) -> Path:
         path = self.root / name
@@ -50,10 +61,6 @@ class DataDir:
     def database_url(self) -> Path:
         """Where the historian leaves the address of the embedded database for the console."""
         return self.root / "database.url"
-
-    @property
-    def numba_cache(self) -> Path:
-        return self._sub("compiled")
 
     def lock(self, name: str = "hazwatch") -> int:
         """Take a lock; it goes with the process. Raises `DataDirBusy` naming the holder."""

@@ -120,7 +120,6 @@ def run(
     options = Options(role, name, rank, mqtt, mqtt_version or "", console, address(metrics))
     try:
         folder = DataDir(data.absolute())
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(folder.numba_cache))  # read when numba is imported, with the rules
         config = _with_addresses(load_config(file), options)
     except (ConfigProblems, OSError) as error:
         click.echo(str(error), err=True)
