@@ -26,26 +26,35 @@ _running: list[System] = []
 
 
 @asynccontextmanager
-async def running(stack: str, park: Park, extra: dict[str, str] | None = None) -> AsyncIterator[System]:
+async def running(stack: str, park: Park) -> AsyncIterator[System]:
     """A started system of its own with a receiver of webhooks, closed at the end."""
     folder = Path(tempfile.mkdtemp(prefix=f"hazwatch-journey-{stack}-"))
     async with WebhookSink() as sink:
         kind = Embedded if stack == "embedded" else Full
-        system = kind(folder, sink, park, extra=extra)
+        system = kind(folder, sink, park)
         _running.append(system)
         try:
-            await system.start()
+            await started(system)
             yield system
         finally:
             await system.close()
             _running.remove(system)
 
 
+async def started(system: System) -> None:
+    """Start it; if that fails, the error holds what the processes said."""
+    try:
+        await system.start()
+    except Exception as error:
+        error.add_note(system.tails())
+        raise
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=STACKS.values())
 async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
     """The system that all journeys of a stack share: each keeps to tags of its own."""
-    async with running(request.param, Park()) as started:
-        yield started
+    async with running(request.param, Park()) as shared:
+        yield shared
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +26,8 @@ class Embedded(System):
 
     name = "embedded"
 
-    def __init__(self, folder: Path, sink: WebhookSink, park: Park, *, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, sink: WebhookSink, park: Park) -> None:
         super().__init__(folder, sink, park)
-        self._extra = dict(extra or {})
         self._mqtt, self._console = free_port(), free_port()
         self._up: asyncio.subprocess.Process | None = None
 
@@ -65,7 +64,7 @@ class Embedded(System):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment(self._extra),
+                env=environment(self._failpoints.environment),
                 preexec_fn=die_with_parent,
                 start_new_session=True,
             )

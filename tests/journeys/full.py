@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +29,8 @@ class Full(System):
 
     name = "full"
 
-    def __init__(self, folder: Path, sink: WebhookSink, park: Park, *, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, sink: WebhookSink, park: Park) -> None:
         super().__init__(folder, sink, park)
-        self._extra = dict(extra or {})
         self._console = free_port()
         self._mosquitto, self._kafka, self._postgres = Mosquitto(), Kafka(), Postgres()
         self._parts: tuple[Server, ...] = (self._mosquitto, self._kafka, self._postgres)
@@ -67,7 +66,7 @@ class Full(System):
             argv = command("run", role, "--config", str(self.file), "--data", str(self.data.root))
             if role == "console":
                 argv += ["--console", f"127.0.0.1:{self._console}"]
-            self._roles[role] = Supervised(role, argv, self.folder / f"{role}.log", self._extra)
+            self._roles[role] = Supervised(role, argv, self.folder / f"{role}.log", self._failpoints.environment)
 
     async def _start_parts(self) -> None:
         """The parts, topics and first revision; once."""

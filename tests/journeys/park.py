@@ -99,6 +99,8 @@ POINTS = (
     Point("metal.CO-INPUT"),
     # The limits of the profile in this tag's own unit.
     Point("metal.CO-MG", unit="mg/m3", range_high=250.0, high=20.0, high_high=40.0),
+    Point("metal.CO-FAILPOINT"),
+    pressure("lpg.PT-FAILPOINT"),
     pressure("lpg.PT-RISE"),
     pressure("lpg.PT-FALL"),
     pressure("lpg.PT-LOW"),

@@ -27,6 +27,7 @@ from hazwatch import runfiles
 from hazwatch.config import Config, load_config
 from hazwatch.context import open_log
 from hazwatch.datadir import DataDir
+from hazwatch.failpoints import NAMES
 from schemas import records
 from schemas.alarms import Alarm, Change, Transition
 from schemas.records import Kind
@@ -67,6 +68,24 @@ def now_ms() -> int:
     return time.time_ns() // MS
 
 
+class Failpoints:
+    """All fail points of `hazwatch.failpoints`, disarmed until one is armed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir()
+        for name in NAMES:
+            self.marker(name).touch()
+
+    def marker(self, name: str) -> Path:
+        """While this file exists the point kills nobody; whoever it kills makes it again."""
+        return self._folder / name
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HAZWATCH_FAILPOINT": ";".join(f"{name}:1:{self.marker(name)}" for name in NAMES)}
+
+
 class System(ABC):
     """A running Hazwatch with a park of its own. `start` and `stop` may be called again and again; the data stay."""
 
@@ -74,6 +93,7 @@ class System(ABC):
 
     def __init__(self, folder: Path, sink: WebhookSink, park: Park) -> None:
         self.folder = folder
+        self._failpoints = Failpoints(folder / "failpoints")
         self.data = DataDir(folder / "data")
         self.sink = sink
         self.park = park
@@ -310,6 +330,14 @@ class System(ABC):
         pid = self.pid(role)
         kill9(pid)
         return pid
+
+    def arm(self, failpoint: str) -> None:
+        """Have whoever passes this fail point next killed, once."""
+        self._failpoints.marker(failpoint).unlink()
+
+    def fired(self, failpoint: str) -> bool:
+        """Whether nothing is armed at this fail point: its victim is dead."""
+        return self._failpoints.marker(failpoint).exists()
 
     async def back(self, role: str, pid: int) -> None:
         """Wait until another process than `pid` plays the role, and everything works again."""

@@ -83,7 +83,7 @@ async def test_nothing_was_wrong_with_the_records(system: System) -> None:
     """Through all kills and outages no record was skipped, no rule failed, and no clock was doubted."""
     transitions: list[Transition] = await system.payloads("alarms", Kind.TRANSITION)
     assert {t.alarm.rule for t in transitions} & {"clock", "record", "rule"} == set()
-    assert {t.alarm.rule for t in transitions} >= {"limits", "stale", "quality"}
+    assert {t.alarm.rule for t in transitions} >= {"limits"}
 
 
 async def test_events_folded_again_give_the_live_transitions(system: System) -> None:

@@ -1,0 +1,116 @@
+"""kill -9 at every named fail point: people are told what they would have been told, and see each alarm once.
+
+The undisturbed run comes first and is what every other is compared with: the distinct notices by (rule, subject, side,
+level, onset, channel, recipient). A notice may arrive twice, at most once more per kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from hazwatch.failpoints import NAMES
+from schemas.alarms import Alarm, State
+from schemas.time import MS
+from tests.journeys.system import READY_S, Delivery, System
+from tests.parts.net import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+GAS, PRESSURE = "metal.CO-FAILPOINT", "lpg.PT-FAILPOINT"
+SCRIPT = ((GAS, 3.0), (PRESSURE, 1.0), (GAS, 20.0), (PRESSURE, 1.75), (GAS, 40.0), (PRESSURE, 1.0))
+"""Raised and risen in one cell, raised and returned in another."""
+
+ROLE_AT: Mapping[str, str] = {
+    "after-append": "ingest",
+    "after-mqtt-ack": "ingest",
+    "mid-fold": "evaluate",
+    "after-events": "evaluate",
+    "after-alarms": "alarm",
+    "before-send": "alarm",
+    "after-send": "alarm",
+}
+"""Fail point -> who passes it."""
+
+ON_FULL = ("after-append", "after-events", "after-alarms", "after-send")
+"""One per hop on the full stack; the embedded default has them all."""
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of the script came to. Onsets are the positions of the readings that began them."""
+
+    notices: frozenset[Key]
+    deliveries: int
+    distinct: int
+    alarms: tuple[Alarm, ...]
+
+
+async def run(system: System, failpoint: str = "") -> Run:
+    """Publish the script, die at a fail point on the way, and wait for all that must come of it."""
+    before = len(system.deliveries())
+    times: dict[int, int] = {}
+    for position, (name, value) in enumerate(SCRIPT[:2]):
+        times[await system.reading(name, value) * MS] = position
+    pid = system.pid(ROLE_AT[failpoint]) if failpoint else 0
+    if failpoint:
+        system.arm(failpoint)
+    for position, (name, value) in enumerate(SCRIPT[2:], 2):
+        times[await system.reading(name, value) * MS] = position
+    if failpoint:
+        await eventually(lambda: system.fired(failpoint), f"somebody died {failpoint}", within_s=READY_S)
+        await system.back(ROLE_AT[failpoint], pid)
+    gas = await system.listed(GAS, level_name="high_high", state=State.UNACKNOWLEDGED)
+    pressure = await system.listed(PRESSURE, state=State.RETURNED_UNACKNOWLEDGED)
+
+    def told() -> list[Delivery]:
+        found = [d for d in system.deliveries()[before:] if d.alarm.subject in (GAS, PRESSURE)]
+        assert len({d.notice for d in found}) >= 4, [d.key for d in found]
+        return found
+
+    deliveries = await eventually(told, "all notices arrived", within_s=READY_S)
+    keys = [(*d.key[:4], times.get(d.alarm.onset_ns, d.alarm.onset_ns), *d.key[5:]) for d in deliveries]
+    return Run(frozenset(keys), len(deliveries), len({d.notice for d in deliveries}), (gas, pressure))
+
+
+async def settle(system: System, alarms: tuple[Alarm, ...]) -> None:
+    """Make both tags normal again, with nothing open."""
+    await system.reading(GAS, 3.0)
+    await system.listed(GAS, state=State.RETURNED_UNACKNOWLEDGED)
+    for alarm in alarms:
+        (open_one,) = await system.alarms(alarm.subject)
+        assert (await system.acknowledge(open_one))[0] == 200
+        await system.unlisted(alarm.subject)
+
+
+async def once_in_postgresql(system: System, alarms: tuple[Alarm, ...]) -> None:
+    """Each alarm is one row, with the transitions that the log has."""
+    for alarm in alarms:
+        query = "SELECT count(*), max(alarm_id) FROM alarms WHERE episode = %s HAVING count(*) > 0"
+        assert await system.row(query, alarm.episode) == (1, alarm.id)
+        query = "SELECT count(*) FROM alarm_transitions WHERE episode = %s HAVING count(*) >= %s"
+        assert await system.row(query, alarm.episode, alarm.revision) == (alarm.revision,)
+        began = "SELECT count(*) FROM alarms WHERE alarm_id = %s AND raised_at >= to_timestamp(%s)"
+        assert await system.row(began, alarm.id, alarm.raised_ns / 1e9 - 0.001) == (1,)
+
+
+@pytest.mark.timeout(600)
+async def test_killed_at_every_fail_point(system: System) -> None:
+    points = NAMES if system.name == "embedded" else ON_FULL
+    undisturbed = await run(system)
+    assert undisturbed.deliveries == undisturbed.distinct == 4
+    await settle(system, undisturbed.alarms)
+    for failpoint in points:
+        killed = await run(system, failpoint)
+        assert killed.notices == undisturbed.notices, failpoint
+        assert killed.distinct == undisturbed.distinct, failpoint
+        copies = killed.deliveries - killed.distinct
+        print(f"{system}: killed {failpoint}: {killed.distinct} notices, {copies} copies")
+        assert copies <= 1, failpoint
+        assert [a.subject for a in await system.alarms() if a.subject in (GAS, PRESSURE)].count(GAS) == 1
+        await once_in_postgresql(system, killed.alarms)
+        await settle(system, killed.alarms)
