@@ -87,14 +87,13 @@ def concat(parts: Sequence[Batch]) -> Batch:
 def encode(readings: Batch) -> bytes:
     """The batch as an Arrow IPC stream."""
     columns = [readings.tag, readings.event_ns, readings.value, readings.quality]
-    schema = _PLAIN
+    head, schema = _PLAIN_HEAD
     if readings.sequence.any():
         columns.append(readings.sequence)
-        schema = _SEQUENCED
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(pa.record_batch([pa.array(c) for c in columns], schema=schema))
-    return bytes(sink.getvalue())
+        head, schema = _SEQUENCED_HEAD
+    rows = pa.RecordBatch.from_arrays([pa.array(c) for c in columns], schema=schema)
+    # What a stream writer writes, in half of the time: the head is always the same.
+    return b"".join((head, rows.serialize(), _END))
 
 
 def decode(data: bytes) -> Batch:
@@ -156,4 +155,6 @@ def _head(schema: pa.Schema) -> bytes:
     return bytes(sink.getvalue())[: -len(_END)]
 
 
-_HEADS = ((_head(_PLAIN), _PLAIN), (_head(_SEQUENCED), _SEQUENCED))
+_PLAIN_HEAD = (_head(_PLAIN), _PLAIN)
+_SEQUENCED_HEAD = (_head(_SEQUENCED), _SEQUENCED)
+_HEADS = (_PLAIN_HEAD, _SEQUENCED_HEAD)

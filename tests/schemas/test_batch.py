@@ -60,6 +60,13 @@ def test_what_goes_in_comes_out_to_the_bit(readings: list[tuple[int, int, float,
     assert same(decode(encode(made(readings))), made(readings))
 
 
+@given(st.lists(READING, max_size=20))
+def test_what_we_write_is_what_a_stream_writer_writes(readings: list[tuple[int, int, float, int, int]]) -> None:
+    data = encode(made(readings))
+    with pa.ipc.open_stream(data) as reader:
+        assert stream(list(reader), reader.schema) == data
+
+
 @given(st.lists(READING, max_size=20), st.permutations(COLUMNS), st.integers(1, 4), st.booleans())
 def test_strangers_streams(
     readings: list[tuple[int, int, float, int, int]], order: list[str], pieces: int, sequenced: bool
