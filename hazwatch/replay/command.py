@@ -40,7 +40,9 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     type=click.Path(path_type=Path, file_okay=False),
     help="Refold the live log of this data directory.",
 )
-@click.option("--partition", default=0, show_default=True, help="With --log: the partition of `events`.")
+@click.option(
+    "--partition", type=click.IntRange(0), default=0, show_default=True, help="With --log: the partition of `events`."
+)
 def replay(
     files: tuple[Path, ...],
     config_file: Path,
@@ -92,9 +94,15 @@ def _play(config: Config, files: tuple[Path, ...], shape: Shape, tally: Tally, f
 
 
 def _refolded(config: Config, log_data: Path, partition: int) -> Iterable[Happened]:
-    from hazwatch.replay.refold import refolded  # the only way to a log; a replay of files never takes it
+    from eventlog.port import LogError  # the only way to a log; a replay of files never takes it
+    from hazwatch.replay.refold import refolded
 
-    return refolded(config, DataDir(log_data.absolute()), partition)
+    if config.log.kind == "embedded" and not (log_data / "log").is_dir():
+        raise RecordingError([f"{log_data}: there is no log here; give the --data directory of a hazwatch"])
+    try:
+        return refolded(config, DataDir(log_data.absolute()), partition)
+    except LogError as error:
+        raise RecordingError([str(error)]) from None
 
 
 def _write(transitions: Iterable[Happened], target: IO[bytes], *, paced: bool) -> int:
@@ -154,5 +162,9 @@ def _output(out: Path | None) -> Iterator[IO[bytes]]:
     if out is None:
         yield sys.stdout.buffer
         return
-    with out.open("wb") as target:
+    try:
+        target = out.open("wb")
+    except OSError as error:
+        raise click.UsageError(f"{out} cannot be written ({error.strerror})") from None
+    with target:
         yield target
