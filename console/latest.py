@@ -59,10 +59,13 @@ class Latest:
 
     def ensure(self, numbers: npt.NDArray[np.int64]) -> None:
         """Give rows to tag numbers that have none. Numbers outside 1 to 4 000 000 are passed over."""
-        wanted = np.unique(numbers[(numbers > 0) & (numbers <= MAX_TAG_NUMBER)])
-        if not len(wanted):
+        inside = numbers[(numbers > 0) & (numbers <= MAX_TAG_NUMBER)]
+        if not len(inside):
             return
-        top = int(wanted[-1])
+        top = int(inside.max())
+        if top < len(self._row_of) and (self._row_of[inside] >= 0).all():
+            return  # nothing new, as nearly always: sorting to find that out would cost more than all the rest
+        wanted = np.unique(inside)
         if top >= len(self._row_of):
             grown = np.full(max(top + 1, 2 * len(self._row_of)), -1, np.int32)
             grown[: len(self._row_of)] = self._row_of
