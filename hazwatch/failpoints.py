@@ -1,7 +1,7 @@
 """Named places where a test may kill the process, to prove that a restart loses nothing and doubles nothing.
 
 `HAZWATCH_FAILPOINT=name:hit:marker` kills the process with SIGKILL the `hit`-th time it passes `name`, unless the file
-`marker` exists; the marker is made first, so that a restarted process goes on. Several are separated by `;`. A test that
+`marker` exists; the marker is made first, so that a restarted process goes on. Several are separated by `;`. Whoever
 makes the markers beforehand arms a point of a running system by deleting its marker. Without the variable a fail point
 costs one call.
 """

@@ -53,14 +53,14 @@ class Run:
 async def run(system: System, failpoint: str = "") -> Run:
     """Publish the script, die at a fail point on the way, and wait for all that must come of it."""
     before = len(system.deliveries())
-    times: dict[int, int] = {}
+    times: dict[tuple[str, int], int] = {}
     for position, (name, value) in enumerate(SCRIPT[:2]):
-        times[await system.reading(name, value) * MS] = position
+        times[name, await system.reading(name, value) * MS] = position
     pid = system.pid(ROLE_AT[failpoint]) if failpoint else 0
     if failpoint:
         system.arm(failpoint)
     for position, (name, value) in enumerate(SCRIPT[2:], 2):
-        times[await system.reading(name, value) * MS] = position
+        times[name, await system.reading(name, value) * MS] = position
     if failpoint:
         await eventually(lambda: system.fired(failpoint), f"somebody died {failpoint}", within_s=READY_S)
         await system.back(ROLE_AT[failpoint], pid)
@@ -73,8 +73,8 @@ async def run(system: System, failpoint: str = "") -> Run:
         return found
 
     deliveries = await eventually(told, "all notices arrived", within_s=READY_S)
-    keys = [(*d.key[:4], times.get(d.alarm.onset_ns, d.alarm.onset_ns), *d.key[5:]) for d in deliveries]
-    return Run(frozenset(keys), len(deliveries), len({d.notice for d in deliveries}), (gas, pressure))
+    keys = frozenset((*d.key[:4], times[d.alarm.subject, d.alarm.onset_ns], *d.key[5:]) for d in deliveries)
+    return Run(keys, len(deliveries), len({d.notice for d in deliveries}), (gas, pressure))
 
 
 async def settle(system: System, alarms: tuple[Alarm, ...]) -> None:
