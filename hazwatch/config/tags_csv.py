@@ -28,6 +28,7 @@ from schemas.units import UnitError, unit
 
 replace = msgspec.structs.replace
 
+_NO_PROFILE = frozenset({"none", "无"})
 _EMPTY = frozenset({"", "-", "--", "—", "——", "/", "\\", "无", "n/a", "na", "none", "null"})
 _EXCEL_ERRORS = ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "###")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -195,6 +196,8 @@ class _Row:
         if text.startswith("=") and not quoted:
             self.refuse(column.name, "a formula", "paste the value instead")
             return None
+        if column.name == "profile" and text.casefold() in _NO_PROFILE:
+            return "none"  # an empty cell is the profile of the measure, this is none at all
         if text.casefold() in _EMPTY:
             return None
         return _READERS[column.kind](self, column.name, text)

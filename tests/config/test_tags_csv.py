@@ -55,6 +55,14 @@ def test_a_chinese_list_in_every_encoding_that_excel_writes(encoding: str, delim
     assert found.rows == {"CO-101": 3} and found.delimiter == delimiter
 
 
+@pytest.mark.parametrize("word", ["none", "None", "无"])
+def test_a_gas_may_have_no_profile(word: str) -> None:
+    """Where an air quality station measures a gas, the limits of a workplace mean nothing."""
+    head = ENGLISH.replace(",high,high_high", ",high,profile")
+    tag = one(head + f"CO-101,,city,gas,630-08-0,mg/m3,0,500,10,{word}\n")
+    assert (tag.profile, tag.limits) == ("none", Limits(high=10.0))
+
+
 def test_what_is_left_empty_gets_usual_values() -> None:
     gas = one(ENGLISH + "CO-101,,metal,gas,630-08-0,ppm,0,500,,\n")
     assert gas.profile == "gb50493" and gas.limits == Limits(high=17.18, high_high=34.35)
