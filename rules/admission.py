@@ -135,7 +135,8 @@ def admit(  # type: ignore[no-untyped-def]
         newer = number > s["sequence"]  # L2: never late
         # within one boot a sequence at or below the last is a copy or a straggler, unless it is of the same message
         same_boot = number > 0 and number >> 32 == s["sequence"] >> 32
-        regressed = same_boot and not newer and (number < s["sequence"] or s["sequence_offset"] != offset)
+        again = number == s["sequence"] and s["sequence_offset"] != offset and raw <= s["newest"]
+        regressed = same_boot and (number < s["sequence"] or again)
         quiet = now - s["live_now"]
 
         # L4: the same reading within 60 s is a copy, the third is a standing clock; without a time there are no copies
@@ -176,7 +177,7 @@ def admit(  # type: ignore[no-untyped-def]
         at[i] = when
         flags[i] = kind | (DOUBTFUL if replaced else 0)
         admitted += 1
-        if newer or (kind == LIVE and number > 0 and not same_boot):
+        if newer or (kind == LIVE and number > 0 and (regressed or not same_boot)):
             s["sequence"] = number
             s["sequence_offset"] = offset
         if kind == LIVE:

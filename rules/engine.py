@@ -11,6 +11,8 @@ the record itself is applied, as row 0 or as the rows of its batch.
 
 from __future__ import annotations
 
+import numpy as np
+
 from rules import faults, snapshot
 from rules.faults import Here
 from rules.kinds import kinds
@@ -68,6 +70,7 @@ class Fold:
         self.clock = NowClock(recorded=replay)
         self.links: Links | None = None
         self.standing = Standing(rulebook)
+        self._frozen = np.empty(0, np.uint8)
 
     @property
     def now_ns(self) -> int:
@@ -83,12 +86,17 @@ class Fold:
         self.next_offset = max(self.next_offset, offset)
 
     def freeze(self) -> snapshot.Frozen:
-        """The whole state as it is now; `rules.snapshot.encode` puts it into bytes, in a thread if it is large."""
-        return snapshot.frozen(self)
+        """The whole state as it is now; `rules.snapshot.encode` makes a snapshot of it, in a thread if it is large.
+
+        What was frozen before is overwritten, so that must be written to its file by then.
+        """
+        taken = snapshot.frozen(self, self._frozen)
+        self._frozen = taken.memory
+        return taken
 
     def snapshot(self) -> bytes:
         """The whole state in bytes, to be written after the changes so far are acknowledged."""
-        return snapshot.encode(self.freeze())
+        return bytes(snapshot.encode(self.freeze()))
 
     @classmethod
     def restore(cls, data: bytes, rulebook: Rulebook) -> Fold:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -93,8 +94,9 @@ class Judge:
             for reference in references.values():
                 reference.pass_time(entry.append_ns)
             self.now.append(references[1].now or 0)
-            for row, (tag, *values) in enumerate(_rows(entry.batch)):
-                reading = references[tag].judge(entry.append_ns, *values)  # type: ignore[arg-type]
+            for row, (tag, event, value, quality) in enumerate(_rows(entry.batch)):
+                sequence = 0 if entry.batch is None else int(entry.batch.sequence[row])
+                reading = references[tag].judge(entry.append_ns, event, value, quality, sequence)
                 if reading is not None:
                     self.judged[offset, row] = reading.kind, references[tag].trustworthy(reading)
 
@@ -127,18 +129,21 @@ def test_law_7_what_may_end_a_condition(trace: Trace) -> None:
             link = decode(entry.kind, entry.value)
             assert getattr(link, "up", False) and f"/{getattr(link, 'name', '')}/" in change.subject
         else:
-            caused = [o for o in range(change.cause.offset) if _is_cause(trace.entries, o, change)]
+            caused = [o for o in range(change.cause.offset) if _is_cause(trace.entries, o, change, judge)]
             quiet = 10 * MINUTE if change.rule == "record" else 60 * SECOND
             assert judge.now[change.cause.offset] - judge.now[caused[-1]] >= quiet
         if change.rule == "quality":
             assert judge.judged[change.cause.offset, row] == ("live", True), change
 
 
-def _is_cause(entries: tuple[Entry, ...], offset: int, change: ConditionChange) -> bool:
+def _is_cause(entries: tuple[Entry, ...], offset: int, change: ConditionChange, judge: Judge) -> bool:
     """Whether the record gives cause for the fault that the change ends."""
     entry = entries[offset]
     if change.rule == "quality":
-        return any(tag == change.tag and _is_bad(tag, value, quality) for tag, _, value, quality in _rows(entry.batch))
+        return any(
+            tag == change.tag and (offset, row) in judge.judged and _is_bad(tag, value, quality)
+            for row, (tag, _, value, quality) in enumerate(_rows(entry.batch))
+        )
     if change.rule == "record":
         return entry.kind is Kind.READINGS and entry.batch is None
     return offset > 0 and entry.append_ns < entries[offset - 1].append_ns
@@ -148,7 +153,7 @@ def _is_bad(tag: int, value: float, quality: int) -> bool:
     """Bad data, said simply: tag 1 is a gas point, over-range is no fault there."""
     if quality >= 128 or quality == Quality.STALE or value != value:
         return not (tag == 1 and quality == Quality.OVER_RANGE)
-    return value < -1.25 or value > 103.125
+    return value < -1.25 or value == math.inf or (value > 103.125 and tag != 1)
 
 
 @laws(500)

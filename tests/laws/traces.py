@@ -189,7 +189,19 @@ class Writer:
     now_ns: int = START
     entries: list[Entry] = field(default_factory=list)
     up: dict[str, bool] = field(default_factory=dict)
+    boot: int = 0
+    """The boot number of the gateways, 0 while they send no sequence; see `next_sequence`."""
     _beat_ns: int = START
+    _seq: int = 0
+
+    def next_sequence(self) -> int:
+        """`boot << 32 | seq` of the next message."""
+        self._seq += 1
+        return self.boot << 32 | self._seq if self.boot else 0
+
+    def start_boot(self, boot: int) -> None:
+        """The gateways start again, with this boot number (0: they send no sequence from now on)."""
+        self.boot, self._seq = boot, 0
 
     def pass_time(self, ns: int) -> None:
         until = self.now_ns + ns
@@ -269,27 +281,25 @@ def drawn_steps(most: int) -> st.SearchStrategy[list[Drawn]]:
     return st.binary(min_size=STEP_BYTES * min(8, most), max_size=STEP_BYTES * most).map(lambda b: list(steps_of(b)))
 
 
-def read_rows(
-    writer: Writer, rows: Sequence[tuple[int, int, int]], clock: Clock, gap_ns: int = 100 * MS, sequence: int = 0
-) -> None:
+def read_rows(writer: Writer, rows: Sequence[tuple[int, int, int]], clock: Clock, gap_ns: int = 100 * MS) -> None:
     """Append the drawn rows as one batch, the last one being read at the writer's present."""
     readings = []
     for place, (tag, value, shift) in enumerate(rows):
         event = event_time(clock, writer.now_ns - gap_ns * (len(rows) - 1 - place))
         number, quality = VALUES[value]
         readings.append((tag, event + SHIFTS[shift] if event else 0, number, int(quality)))
-    writer.read(readings, sequence)
+    writer.read(readings, writer.next_sequence())
 
 
 _CALM = ("read",) * 14 + ("down", "up")
-_WILD = (*_CALM, "clock", "again", "tick", "poison", "activate", "broker")
+_WILD = (*_CALM, "clock", "again", "tick", "poison", "activate", "broker", "boot", "boot")
 
 
 def write(writer: Writer, first: Revision, steps: Iterable[Drawn], clocks: Sequence[Clock], *, wild: bool) -> None:
     """Write the drawn steps, beginning with the first clock; `wild` ones may change it, and much else."""
     actions = _WILD if wild else _CALM
     clock = clocks[0]
-    number = first.number
+    current = first
     writer.pass_time(0)
     for step in steps:
         writer.pass_time(step.wait_ns)
@@ -300,6 +310,8 @@ def write(writer: Writer, first: Revision, steps: Iterable[Drawn], clocks: Seque
                 writer.up[writer.links[step.spare % len(writer.links)]] = state == "up"
             case "clock":
                 clock = clocks[step.spare % len(clocks)]
+            case "boot":
+                writer.start_boot(step.spare % 4)
             case "again":
                 writer.again_recent(step.spare)
             case "tick":
@@ -307,8 +319,8 @@ def write(writer: Writer, first: Revision, steps: Iterable[Drawn], clocks: Seque
             case "poison":
                 writer.poison()
             case "activate":
-                number += 1
-                writer.activate(shifted(first, number, step.spare))
+                current = shifted(current, step.spare)
+                writer.activate(current)
             case "broker":
                 writer.step_broker((HOUR, -HOUR, 30 * SECOND, -30 * SECOND)[step.spare % 4])
 
@@ -323,16 +335,16 @@ def traces(draw: st.DrawFn, *, clocks: Sequence[Clock] = CLOCKS, wild: bool = Tr
     return Trace(first, tuple(writer.entries))
 
 
-def shifted(first: Revision, number: int, spare: int) -> Revision:
-    """A later revision: limits moved by a unit, a tag retired, or nothing changed but the number."""
-    tags = list(first.tags)
+def shifted(before: Revision, spare: int) -> Revision:
+    """The next revision: a limit moved by a unit, a tag retired for good, or nothing changed but the number."""
+    tags = list(before.tags)
     match spare % 3:
         case 1:
-            moved = msgspec.structs.replace(tags[0].limits, high=HIGH + 1)
+            moved = msgspec.structs.replace(tags[0].limits, high=HIGH + spare % 2)
             tags[0] = msgspec.structs.replace(tags[0], limits=moved)
         case 2:
             tags[1] = msgspec.structs.replace(tags[1], retired=True)
-    return revision(*tags, number=number)
+    return revision(*tags, number=before.number + 1)
 
 
 # Folding

@@ -16,6 +16,8 @@ S = 1_000_000_000
 YEAR_2000 = 946_684_800 * S
 Fact = tuple[int, str, int, int]
 """(row, side, level, onset)"""
+Row = tuple[int, float, int, int]
+"""(event, value, quality, sequence)"""
 
 
 @dataclass
@@ -76,6 +78,9 @@ class SlowLimits:
     newest: int | None = None
     last_live: int | None = None
     memory: list[Seen] = field(default_factory=list)
+    sequence: tuple[int, int] = (0, 0)
+    sequence_record: int = -1
+    records: int = 0
 
     def __post_init__(self) -> None:
         limits = self.tag.limits
@@ -86,12 +91,12 @@ class SlowLimits:
 
     # One record
 
-    def record(self, append: int, rows: list[tuple[int, float, int]]) -> list[Fact]:
+    def record(self, append: int, rows: list[Row]) -> list[Fact]:
         """Apply a record of this tag's readings (none for a tick); returns what is said, row -1 first."""
         self.pass_time(append)
         facts = [fact for side in self.sides if (fact := self.timers(side, append)) is not None]
-        for row, (event, value, quality) in enumerate(rows):
-            reading = self.judge(append, event, value, quality)
+        for row, values in enumerate(rows):
+            reading = self.judge(append, *values)
             if reading is None:
                 continue
             for side in self.sides:
@@ -102,6 +107,7 @@ class SlowLimits:
         return facts
 
     def pass_time(self, append: int) -> None:
+        self.records += 1
         if self.now is None:
             self.now = append
         else:
@@ -110,22 +116,30 @@ class SlowLimits:
 
     # L1-L4
 
-    def judge(self, append: int, event: int, value: float, quality: int) -> Reading | None:
+    def judge(self, append: int, event: int, value: float, quality: int, sequence: int = 0) -> Reading | None:
         assert self.now is not None
+        boot, seq = sequence >> 32, sequence & 0xFFFFFFFF
+        newer = (boot, seq) > self.sequence
+        same_boot = sequence > 0 and boot == self.sequence[0]
+        again = (boot, seq) == self.sequence and self.sequence_record != self.records and event <= (self.newest or 0)
+        straggler = same_boot and ((boot, seq) < self.sequence or again)
         doubtful = event < YEAR_2000 or event > append + 5 * S
         key = (event, "nan" if math.isnan(value) else value.hex(), quality)
         known = None
         if event != 0:
             young = [m for m in self.memory if self.now // S - m.now // S <= 60]
             known = next((m for m in young if (m.event, m.value, m.quality) == key), None)
+            known = None if newer or self.last_live is None else known
             if known is not None:
                 known.times += 1
                 if known.times == 2:
                     return None
         silent = self.last_live is None or self.now - self.last_live >= self.lateness
         kind = "live"
-        if not doubtful and not silent and self.newest is not None and event < self.newest:
-            if self.newest - event > self.lateness:
+        long = self.last_live is not None and self.now - self.last_live >= 300 * S
+        behind = straggler or (self.newest is not None and event < self.newest)
+        if behind and not (doubtful or newer or self.last_live is None or (silent and (long or not straggler))):
+            if (self.newest or 0) - event > self.lateness:
                 if known is not None:
                     known.times -= 1
                 return None
@@ -135,6 +149,8 @@ class SlowLimits:
                 self.memory.append(Seen(*key, self.now, 1))
             else:
                 known.now = self.now
+        if newer or (kind == "live" and sequence > 0 and (straggler or not same_boot)):
+            self.sequence, self.sequence_record = (boot, seq), self.records
         if kind == "live":
             self.last_live = self.now
             if not doubtful:

@@ -57,6 +57,19 @@ def test_l2_a_gateway_that_lost_its_boot_number_is_heard_again() -> None:
     assert levels_of(story.said)[-1] == 1
 
 
+def test_l2_a_counter_that_began_again_within_one_boot_is_believed_after_300_s() -> None:
+    """Until then its readings may raise, as stragglers may, so nothing is silent."""
+    boot = 7 << 32
+    story = Story()
+    story.read(0, 20.0, seq=boot + 5000)
+    assert seen(story.read(1, 60.0, seq=boot + 1)) == [("limits", "high", 1, "late")]
+    for second in range(2, 300, 9):
+        assert not seen(story.read(second, 20.0 + second / 100, seq=boot + second), "limits")
+    story.tick(299)
+    assert seen(story.read(301, 20.0, seq=boot + 301), "limits") == [("limits", "high", 0, "reading")]
+    assert seen(story.read(302, 60.0, seq=boot + 302), "limits") == [("limits", "high", 1, "reading")]
+
+
 def test_l3_an_impossible_time_is_replaced_and_moves_nobodys_newest_time() -> None:
     story = Story()
     story.read(0, 20.0)
