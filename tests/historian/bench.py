@@ -44,12 +44,12 @@ BACKLOG_RATE = 200_000
 BACKLOG_ROWS = 500
 
 
-def produce(folder: str, rate: int, seconds: float, ready: Event, stop: Event) -> None:
+def produce(folder: str, rate: int, seconds: float, ready: Event, done: Event, stop: Event) -> None:
     """The process that owns the log."""
-    asyncio.run(_produce(Path(folder), rate, seconds, ready, stop))
+    asyncio.run(_produce(Path(folder), rate, seconds, ready, done, stop))
 
 
-async def _produce(folder: Path, rate: int, seconds: float, ready: Event, stop: Event) -> None:
+async def _produce(folder: Path, rate: int, seconds: float, ready: Event, done: Event, stop: Event) -> None:
     rng = np.random.default_rng(0)
     share = SENSORS // PARTITIONS
 
@@ -74,6 +74,7 @@ async def _produce(folder: Path, rate: int, seconds: float, ready: Event, stop: 
             if rate:
                 await asyncio.sleep(WINDOW_S)
         ready.set()
+        done.set()
         await asyncio.to_thread(stop.wait)
 
 
@@ -107,8 +108,8 @@ async def measure(rate: int, seconds: float, rows: int) -> str:
     """One run, as a line of the table."""
     folder = Path(tempfile.mkdtemp(prefix="hazwatch-bench-"))
     await asyncio.to_thread(folder.chmod, 0o755)
-    ready, stop = multiprocessing.Event(), multiprocessing.Event()
-    producer = multiprocessing.Process(target=produce, args=(str(folder / "log"), rate, seconds, ready, stop))
+    ready, done, stop = (multiprocessing.Event() for _ in range(3))
+    producer = multiprocessing.Process(target=produce, args=(str(folder / "log"), rate, seconds, ready, done, stop))
     producer.start()
     server = await EmbeddedPostgres.open(folder / "postgres")
     url = await server.start()
@@ -125,11 +126,12 @@ async def measure(rate: int, seconds: float, rows: int) -> str:
             while last.at - first.at < seconds:
                 await asyncio.sleep(1.0)
                 now = sample(server, writer)
-                if now.rows == last.rows and now.at - first.at > 2:
+                if now.rows == last.rows and done.is_set():
                     break
                 last = now
             status = writer.status()
             watch.cancel()
+            await asyncio.to_thread(done.wait)
             await until_stored(writer, log)
             async with await psycopg.AsyncConnection.connect(url) as conn:
                 same = await ledger(conn) == await log_ledger(log)
