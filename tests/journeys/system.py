@@ -98,6 +98,7 @@ class System(ABC):
         self.sink = sink
         self.park = park
         self.file = folder / "hazwatch.toml"
+        self._last_ms = 0
         self._publisher: Publisher | None = None
         self._people: list[aiohttp.ClientSession] = []
         self._operator: Person | None = None
@@ -203,8 +204,12 @@ class System(ABC):
     async def reading(
         self, name: str, value: float | None, *, at_ms: int = 0, unit: str = "", kept: bool = False
     ) -> int:
-        """A gateway's reading of one tag, of now unless told otherwise. Returns its event time in ms."""
-        at_ms = at_ms or now_ms()
+        """A gateway's reading of one tag, of now unless told otherwise. Returns its event time in ms.
+
+        No two readings of now have the same time, so that a time tells which reading it was.
+        """
+        if not at_ms:
+            at_ms = self._last_ms = max(now_ms(), self._last_ms + 1)
         enterprise, _, key = name.partition(".")
         message = {"v": 1, "time_ms": at_ms, "tags": [key], "values": [value], "units": [unit]}
         await self.publish(f"park/{enterprise}/gateway/{'kept' if kept else 'up'}", json.dumps(message))
