@@ -17,7 +17,7 @@ PERIOD_S = 10.0
 LAST_S = 2.0
 """How long a stop waits for the last snapshot; without it the next start folds a little more."""
 
-Encode = Callable[[], bytes]
+Encode = Callable[[], bytes | memoryview]
 
 
 class SnapshotFolder:
@@ -32,7 +32,7 @@ class SnapshotFolder:
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.snap"), key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True)
 
-    def write(self, next_offset: int, data: bytes) -> None:
+    def write(self, next_offset: int, data: bytes | memoryview) -> None:
         """Write atomically and drop the oldest. No fsync: what a power cut takes is refolded from the log."""
         target = self.folder / f"{next_offset:020d}.snap"
         draft = target.with_suffix(".draft")
@@ -108,9 +108,9 @@ class Snapshots:
         self._trouble("")
         self._kept_offset = next_offset
         if written is not None:
-            await written(data)
+            await written(bytes(data))
 
-    def _to_file(self, next_offset: int, encode: Encode) -> bytes:
+    def _to_file(self, next_offset: int, encode: Encode) -> bytes | memoryview:
         data = encode()
         self._folder.write(next_offset, data)
         return data

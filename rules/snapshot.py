@@ -1,8 +1,8 @@
 """The state of a fold as bytes: a cache of what refolding the log would give, never the truth (LAWS C2).
 
-`HAZFOLD1`, the length of what follows in msgpack and a checksum (4 bytes each, little-endian), a msgpack `Head`, and the
-state: the arrays of the fold behind one another, as they lie in memory. A snapshot is refused with a reason rather than
-used in doubt; the fold then starts from an older one, or from the start of the log.
+`HAZFOLD1`, the length of the head and a checksum of all that follows (4 bytes each, little-endian), a msgpack `Head`,
+and the state: the arrays of the fold behind one another, as they lie in memory. A snapshot is refused with a reason
+rather than used in doubt; the fold then starts from an older one, or from the start of the log.
 
 A fold stands still while it is frozen, and the state is tens of megabytes where tags are read often. So it is copied
 once, into memory that is kept from one snapshot to the next: fresh memory costs seven times as much.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import msgspec
 import pytest
 
 from rules.engine import Fold
 from rules.rulebook import compile_rules
 from rules.snapshot import FORMAT, MAGIC, Refusal, SnapshotRefused
+from rules.snapshot import encode as encode_fold
 from schemas.batch import batch, encode
 from schemas.records import Kind
 from schemas.registry import Limits
@@ -52,9 +55,22 @@ def test_damage_anywhere_is_refused() -> None:
 
 def test_another_format_is_refused() -> None:
     fold, data = taken()
-    found = msgspec.msgpack.decode(data[len(MAGIC) :])
+    begin = len(MAGIC) + 8
+    size = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 4], "little")
+    found = msgspec.msgpack.decode(data[begin : begin + size])
     found["header"]["format"] = FORMAT + 1
-    assert refused(MAGIC + msgspec.msgpack.encode(found), fold) is Refusal.FORMAT
+    head = msgspec.msgpack.encode(found)
+    content = head + data[begin + size :]
+    sizes = len(head).to_bytes(4, "little") + crc32(content).to_bytes(4, "little")
+    assert refused(MAGIC + sizes + content, fold) is Refusal.FORMAT
+
+
+def test_a_snapshot_stays_as_it_is_while_the_fold_goes_on() -> None:
+    fold, data = taken()
+    frozen = fold.freeze()
+    fold.apply(42, START, Kind.READINGS, RECORD)
+    assert bytes(encode_fold(frozen)) == data
+    assert fold.snapshot() != data
 
 
 def test_another_revision_partition_or_content_is_refused() -> None:
