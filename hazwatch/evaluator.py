@@ -76,6 +76,7 @@ class Evaluator:
         self._partitions = 1
         self._events_partitions = 1
         self._beat_due = 0
+        self._log_start = 0
         self._owes_activation = False
         """The activations before the next record are lost with the log's head: the current revision stands in."""
         self._acknowledged = True
@@ -109,7 +110,8 @@ class Evaluator:
     async def _read(self, fold: Fold) -> list[Record]:
         """The next records; with none for a second a tick, with the position gone a fault and a new position."""
         try:
-            read = partial(read_chunk, self._log, "readings", self._partition, fold.next_offset)
+            start = max(fold.next_offset, self._log_start)
+            read = partial(read_chunk, self._log, "readings", self._partition, start)
             records = await self._persist(read)
         except PositionGone as gone:
             self._jump(fold, gone.bounds)
@@ -161,6 +163,7 @@ class Evaluator:
     def _begin_at(self, fold: Fold, start: int) -> None:
         # The place of the last lost record is free for the activation that stands in for the lost ones.
         fold.start_at(start - 1)
+        self._log_start = start
         self._owes_activation = True
         self.backlog.reached(start)
 

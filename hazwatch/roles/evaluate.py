@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -34,7 +35,7 @@ class EvaluateMetrics:
 
 async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutine[Any, Any, None]]:
     """An evaluator per partition, compiled before anything is read so that no alarm waits for a compiler."""
-    warm_up()
+    await asyncio.to_thread(warm_up)
     meter = EvaluateMetrics(context.metrics)
     folder = context.data.snapshots / "evaluate" / context.name
     evaluators = [

@@ -19,7 +19,7 @@ from tests.composition.helpers import FlakyLog, StoppedClock, everything, payloa
 def speaker(log: EventLog, clock: StoppedClock, *parks: str) -> Faults:
     view = RegistryView(log)
     view.revisions[1] = Revision(number=1, parks=tuple(Park(id=p, name=Text(p, p)) for p in parks or ("p",)))
-    return Faults("alarm@here", log, view, clock)  # type: ignore[arg-type]
+    return Faults("alarm@here", log, view, clock)
 
 
 async def said(log: EventLog) -> list[ConditionChange]:

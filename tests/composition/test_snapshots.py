@@ -44,7 +44,8 @@ async def test_a_slow_disk_holds_up_nothing(tmp_path: Path) -> None:
     """While one snapshot is being written the loop runs, and no second one begins."""
     clock, folder = StoppedClock(), SnapshotFolder(tmp_path)
     snapshots = Snapshots(folder, clock, 0)
-    goes, frozen = threading.Event(), []
+    goes = threading.Event()
+    frozen: list[int] = []
 
     def slowly() -> bytes:
         goes.wait(20)
@@ -68,13 +69,14 @@ async def test_the_last_snapshot_of_a_stop(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_fails_is_said_and_ends_nothing(tmp_path: Path) -> None:
-    clock, said = StoppedClock(), []
+    clock = StoppedClock()
+    said: list[str] = []
     folder = SnapshotFolder(tmp_path / "s")
     snapshots = Snapshots(folder, clock, 0, trouble=said.append)
     (tmp_path / "s").rmdir()
     clock.go(PERIOD_S)
     snapshots.offer(1, lambda: lambda: b"lost")
-    await eventually(lambda: said and "No such file" in said[-1], "the trouble is said")
+    await eventually(lambda: bool(said) and "No such file" in said[-1], "the trouble is said")
     (tmp_path / "s").mkdir()
     clock.go(PERIOD_S)
     snapshots.offer(2, lambda: lambda: b"kept")
