@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import logging
-import signal
+import os
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import click
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
-from sensors_sim.gateway import Message, gateways
+from sensors_sim.faults import kinds
+from sensors_sim.gateway import gateways
 from sensors_sim.plant import Plant
+from sensors_sim.publisher import BrokerAddress, Publisher, PublishError, Stream
 from sensors_sim.scenario import ScenarioError, load, names, play
 from sensors_sim.taglist import read_instruments
 
-log = logging.getLogger(__name__)
 DEMO_TAGS = Path(__file__).parent.parent / "hazwatch" / "demo" / "tags.csv"
-MAX_IN_FLIGHT = 20
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.command(help="Publish a simulated plant over MQTT. Scenarios: " + ", ".join(names()) + ", or a .toml file.")
+def _members() -> str:
+    """The epilog of the help: what the scan of the folders finds."""
+    shown = [f"{name}: {load(name).title.en}" for name in names()]
+    return "\n\n".join(["\b\nScenarios:\n  " + "\n  ".join(shown), f"Kinds of effects: {', '.join(kinds())}."])
+
+
+@click.command(epilog=_members())
 @click.argument("scenario", default="quiet")
-@click.option(
-    "--tags", "tag_file", type=click.Path(path_type=Path, exists=True), default=DEMO_TAGS, help="Tag list (CSV)."
-)
+@click.option("--tags", "tag_file", type=FILE, default=DEMO_TAGS, help="Tag list (CSV) [default: the demo park's].")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Broker.")
-@click.option("--port", default=1883, show_default=True, help="Port of the broker.")
+@click.option("--port", type=click.IntRange(1, 65535), default=1883, show_default=True, help="Port of the broker.")
 @click.option("--username", default="", help="User at the broker.")
-@click.option("--password-file", type=click.Path(path_type=Path, exists=True), help="File with that user's password.")
+@click.option("--password-file", type=FILE, help="File with that user's password.")
 @click.option("--mqtt", "version", type=click.Choice(["5", "3.1.1"]), default="5", show_default=True)
-@click.option("--seed", default=1, show_default=True, help="The same seed and start give the same stream.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and start, same stream.")
 @click.option("--start", type=float, help="Start of simulated time, seconds since 1970 [default: now].")
-@click.option("--for", "seconds", type=int, default=0, help="Stop after so many simulated seconds [default: never].")
-@click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second; 0 is as fast as it goes.")
+@click.option(
+    "--for", "seconds", type=click.IntRange(0), default=0, help="Stop after so many simulated seconds [default: never]."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds per second; 0 is as fast as the broker takes them.",
+)
 @click.option("--stdout", is_flag=True, help="Print `topic payload` lines instead of publishing.")
 def simulate(
     scenario: str,
@@ -53,63 +62,37 @@ def simulate(
     speed: float,
     stdout: bool,
 ) -> None:
+    """Publish a simulated plant over MQTT.
+
+    SCENARIO is one of those below or a .toml file of your own. Exit codes: 0 done, 1 it cannot be played or the broker
+    refuses it, 2 the call was wrong.
+    """
     begin = round(time.time()) if start is None else round(start)
     try:
-        instruments = read_instruments(tag_file)
-        plant = Plant(instruments, seed, begin)
+        plant = Plant(read_instruments(tag_file), seed, begin)
         stream = _messages(plant, scenario, begin, seconds)
         if stdout:
-            for _, batch in stream:
-                for message in batch:
-                    print(message.topic, message.payload.decode())
+            _print(stream)
             return
-        password = password_file.read_text().strip() if password_file else None
-        _publish(_client(host, port, username, password, version), stream, begin, speed)
-    except (ScenarioError, ValueError) as error:
+        password = password_file.read_text(encoding="utf-8").strip() if password_file else None
+        Publisher(BrokerAddress(host, port, username, password, version)).run(stream, begin, speed)
+    except (ScenarioError, PublishError, ValueError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 
 
-def _messages(plant: Plant, scenario: str, boot_id: int, seconds: int) -> Iterator[tuple[float, list[Message]]]:
-    """(time, messages) second by second."""
+def _messages(plant: Plant, scenario: str, boot_id: int, seconds: int) -> Stream:
+    """Second by second. Raises `ScenarioError` at once."""
     senders = gateways(plant.instruments, boot_id)
-    for step, (now_s, shown) in enumerate(play(plant, load(scenario))):
-        if seconds and step >= seconds:
-            return
-        yield now_s, [message for sender in senders for message in sender.second(now_s, shown)]
+    moments = islice(play(plant, load(scenario)), seconds or None)
+    return ((now_s, [m for sender in senders for m in sender.second(now_s, shown)]) for now_s, shown in moments)
 
 
-def _client(host: str, port: int, username: str, password: str | None, version: str) -> mqtt.Client:
-    protocol = mqtt.MQTTv5 if version == "5" else mqtt.MQTTv311
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"plant-{host}-{port}", protocol=protocol)
-    client.max_inflight_messages_set(MAX_IN_FLIGHT)
-    client.max_queued_messages_set(10_000)
-    client.reconnect_delay_set(1, 10)
-    if username:
-        client.username_pw_set(username, password)
-    client.connect_async(host, port, keepalive=15)
-    client.loop_start()
-    return client
-
-
-def _publish(client: mqtt.Client, stream: Iterator[tuple[float, list[Message]]], begin: float, speed: float) -> None:
-    """Publish on the beat. What does not fit into the bounded queue is dropped, as by a full gateway."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    started = time.monotonic()
-    dropped = 0
-    for now_s, batch in stream:
-        due = started + (now_s - begin) / speed if speed > 0 else started
-        if stop.wait(max(0.0, due - time.monotonic())):
-            break
-        for message in batch:
-            info = client.publish(message.topic, message.payload, qos=1)
-            if info.rc == mqtt.MQTT_ERR_QUEUE_SIZE:
-                dropped += 1
-                log.warning("the gateway's buffer is full: %d messages dropped so far", dropped)
-    deadline = time.monotonic() + 5.0
-    while client.want_write() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    client.disconnect()
-    client.loop_stop()
+def _print(stream: Stream) -> None:
+    try:
+        for _, batch in stream:
+            for message in batch:
+                print(message.topic, message.payload.decode())
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,11 +26,16 @@ class Message:
 
 @dataclass(slots=True)
 class Gateway:
-    """The gateway of one enterprise: `park/<enterprise>/gw1/up`, history on `.../backfill`."""
+    """The gateway of one enterprise: `park/<enterprise>/gw1/up`, history on `.../backfill`.
+
+    `instruments` are those of the whole plant, `index` says which of them hang on this gateway, and `every_s` how often
+    each of those reads. An hour of messages is kept while it is off line; what is older is lost.
+    """
 
     enterprise: str
     instruments: list[Instrument]
     index: npt.NDArray[np.intp]
+    every_s: npt.NDArray[np.float64]
     boot_id: int
     seq: int = 0
     kept: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -50,11 +55,10 @@ class Gateway:
         return out
 
     def _due(self, now_s: float) -> npt.NDArray[np.bool_]:
-        return np.array([round(now_s) % max(1, round(tag.period_s)) == 0 for tag in self.instruments])
+        return np.asarray(np.round(now_s) % self.every_s == 0)
 
     def _payload(self, now_s: float, shown: Shown, here: npt.NDArray[np.intp], *, numbered: bool) -> bytes:
-        by_index = dict(zip(self.index.tolist(), self.instruments, strict=True))
-        tags = [by_index[i] for i in here.tolist()]
+        tags = [self.instruments[i] for i in here.tolist()]
         message: dict[str, object] = {"v": 1}
         if numbered:
             self.seq += 1
@@ -70,9 +74,8 @@ class Gateway:
 
 def gateways(instruments: list[Instrument], boot_id: int) -> list[Gateway]:
     """One gateway per enterprise, in the order of the tag list."""
-    names = list(dict.fromkeys(tag.enterprise for tag in instruments))
-    out = []
-    for name in names:
-        index = [i for i, tag in enumerate(instruments) if tag.enterprise == name]
-        out.append(Gateway(name, [instruments[i] for i in index], np.array(index, np.intp), boot_id))
-    return out
+    index: dict[str, list[int]] = {}
+    for i, tag in enumerate(instruments):
+        index.setdefault(tag.enterprise, []).append(i)
+    every_s = np.maximum(1.0, np.round([tag.period_s for tag in instruments]))
+    return [Gateway(name, instruments, np.array(its), every_s[its], boot_id) for name, its in index.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -22,11 +22,11 @@ class ScenarioError(ValueError):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A scenario file. `repeat_s` plays it again and again; 0 plays it once."""
+    """A scenario file. `repeat_s` plays it again and again, effects must be over by then; 0 plays it once."""
 
     name: str
     title: Text = Text()
-    repeat_s: float = 0.0
+    repeat_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     effect: tuple[dict[str, Any], ...] = ()
 
 
@@ -39,12 +39,12 @@ def load(name: str) -> Scenario:
     """A scenario by name or by path. Raises `ScenarioError`."""
     file = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
-        return msgspec.convert(tomllib.loads(file.read_text()), Scenario)
+        return msgspec.convert(tomllib.loads(file.read_bytes().decode("utf-8-sig")), Scenario)
     except FileNotFoundError:
         raise ScenarioError(
             f"there is no scenario {name!r}; known are {', '.join(names())}, or give a .toml file"
         ) from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, OSError) as error:
         raise ScenarioError(f"{file}: {error}") from None
 
 
@@ -59,7 +59,10 @@ def effects(scenario: Scenario, plant: Plant) -> list[Effect]:
             problems.append(f"{where}: kind {table.get('kind')!r} is not one of {', '.join(sorted(kinds()))}")
             continue
         try:
-            made.append(module.Effect(msgspec.convert(table, module.Spec), plant))
+            spec = msgspec.convert(table, module.Spec)
+            if 0 < scenario.repeat_s < spec.start_s + spec.duration_s:
+                raise ValueError(f"it ends after repeat_s ({scenario.repeat_s:g} s)")
+            made.append(module.Effect(spec, plant))
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(f"{where}: {error}")
     if problems:
@@ -68,18 +71,21 @@ def effects(scenario: Scenario, plant: Plant) -> list[Effect]:
 
 
 def play(plant: Plant, scenario: Scenario) -> Iterator[tuple[float, Shown]]:
-    """Second by second: the time (s since 1970) and what the instruments say then. Never ends."""
-    at_work = effects(scenario, plant)
+    """Second by second: the time (s since 1970) and what the instruments say then. Never ends.
+
+    Raises `ScenarioError` at once, with all problems of the scenario.
+    """
+    return _played(plant, effects(scenario, plant), scenario.repeat_s)
+
+
+def _played(plant: Plant, at_work: list[Effect], repeat_s: float) -> Iterator[tuple[float, Shown]]:
     start_s = plant.time_s
     step = np.array([tag.resolution for tag in plant.instruments])
-    n = len(plant.instruments)
     while True:
         now_s = plant.time_s
         at_s = now_s - start_s
-        if scenario.repeat_s:
-            at_s %= scenario.repeat_s
-        shown = Shown(plant.step(), np.zeros(n, bool), np.zeros(n, bool), set(), set())
+        shown = Shown.of(plant.step())
         for effect in at_work:
-            effect.apply(at_s, shown)
+            effect.apply(at_s % repeat_s if repeat_s else at_s, shown)
         shown.value = np.round(shown.value / step) * step
         yield now_s, shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +27,42 @@ class Instrument:
     period_s: float
 
 
+NEEDED = ("name", "enterprise", "measure", "unit")
+
+
 def read_instruments(file: Path) -> list[Instrument]:
-    """The instruments of a tag list, in file order. Raises ValueError naming the row that cannot be read."""
-    out = []
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        for number, row in enumerate(csv.DictReader(text), start=2):
-            try:
-                out.append(_instrument(row))
-            except (KeyError, ValueError) as error:
-                raise ValueError(f"{file}: row {number}: {error}") from None
+    """The instruments of a tag list, in file order. Raises ValueError with every row that cannot be read."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline="")))
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: not UTF-8. {_CURE}") from None
+    missing = [column for column in NEEDED if rows and column not in rows[0]]
+    if missing or not rows:
+        what = f"no column {', '.join(missing)}" if missing else "no rows"
+        raise ValueError(f"{file}: {what}. {_CURE}")
+    out, problems = [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            out.append(_instrument(row))
+        except ValueError as error:
+            problems.append(f"{file}: row {number}: {error}")
+    if problems:
+        raise ValueError("\n".join(problems))
     return out
+
+
+_CURE = "The plant reads what `hazwatch tags import FILE --out tags.csv` writes"
 
 
 def _instrument(row: dict[str, str]) -> Instrument:
     def number(column: str) -> float | None:
         text = (row.get(column) or "").strip()
-        return float(text) if text else None
+        if not text:
+            return None
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"column {column}: {text!r} is not a number") from None
 
     low, high = number("range_low"), number("range_high")
     span = (100.0 if high is None else high) - (low or 0.0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import ModuleType
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 import numpy as np
@@ -33,6 +33,11 @@ class Shown:
     offline: set[str]
     backfill: set[str]
 
+    @classmethod
+    def of(cls, value: npt.NDArray[np.float64]) -> Shown:
+        """Instruments that say `value`, all in range, all on line."""
+        return cls(value, np.zeros(len(value), bool), np.zeros(len(value), bool), set(), set())
+
 
 class Effect(Protocol):
     """A fault at work."""
@@ -40,19 +45,32 @@ class Effect(Protocol):
     def apply(self, at_s: float, shown: Shown) -> None: ...
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When an effect is on: from `start_s`, for `duration_s`."""
+    """When an effect is on: from `start_s`, for `duration_s`. Before it changes nothing; after it what it changed
+    dies away within minutes."""
 
     kind: str
-    start_s: float
-    duration_s: float
+    start_s: Seconds
+    duration_s: Seconds
+
+    def is_on(self, at_s: float) -> bool:
+        return self.start_s <= at_s < self.start_s + self.duration_s
 
 
 @lru_cache(1)
 def kinds() -> dict[str, ModuleType]:
-    """Every fault kind by name."""
-    modules = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
-    return {module.KIND: module for module in modules}
+    """Every fault kind by name. Raises TypeError for a file that is none."""
+    found = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        module = importlib.import_module(f"{__name__}.{name}")
+        missing = [part for part in ("KIND", "Spec", "EXAMPLE", "Effect") if not hasattr(module, part)]
+        if missing or name != module.KIND:
+            raise TypeError(f"sensors_sim/faults/{name}.py must have KIND = {name!r}, Spec, EXAMPLE and Effect")
+        found[name] = module
+    return found
 
 
 def matching(plant: Plant, patterns: tuple[str, ...]) -> npt.NDArray[np.bool_]:

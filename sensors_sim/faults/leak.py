@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
 import numpy as np
 
 from schemas.units import UnitError, conversion
-from sensors_sim.faults import Shown, Timed
+from sensors_sim.faults import Seconds, Shown, Timed
 from sensors_sim.plant import Plant
 from sensors_sim.plume import concentration
 
@@ -20,8 +23,8 @@ class Spec(Timed, frozen=True, kw_only=True):
     cas: str
     x_m: float
     y_m: float
-    rate_gs: float
-    rise_s: float = 30.0
+    rate_gs: Annotated[float, msgspec.Meta(ge=0)]
+    rise_s: Seconds = 30.0
 
 
 EXAMPLE = Spec(kind=KIND, start_s=60, duration_s=300, cas="630-08-0", x_m=120, y_m=80, rate_gs=5.0)
@@ -41,8 +44,7 @@ class Effect:
 
     def apply(self, at_s: float, shown: Shown) -> None:
         spec, plant = self._spec, self._plant
-        running = spec.start_s <= at_s < spec.start_s + spec.duration_s
-        rate = spec.rate_gs * min(1.0, (at_s - spec.start_s) / max(spec.rise_s, 1.0)) if running else 0.0
+        rate = spec.rate_gs * min(1.0, (at_s - spec.start_s) / max(spec.rise_s, 1.0)) if spec.is_on(at_s) else 0.0
         dx, dy = plant.x_m[self._seen] - spec.x_m, plant.y_m[self._seen] - spec.y_m
         gas = 1000.0 * concentration(rate, dx, dy, plant.wind.speed_ms, plant.wind.direction_deg) * self._scale
         self._level += (gas - self._level) * (1 - np.exp(-1 / LAG_S))

@@ -25,7 +25,7 @@ class Effect:
             raise ValueError(f"no instrument belongs to enterprise {spec.enterprise!r}")
 
     def apply(self, at_s: float, shown: Shown) -> None:
-        if self._spec.start_s <= at_s < self._spec.start_s + self._spec.duration_s:
+        if self._spec.is_on(at_s):
             shown.offline.add(self._spec.enterprise)
             if self._spec.backfill:
                 shown.backfill.add(self._spec.enterprise)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensors_sim.faults import Shown, Timed, matching
+from sensors_sim.faults import Seconds, Shown, Timed, matching
 from sensors_sim.plant import Plant
 
 KIND = "ramp"
@@ -15,8 +15,8 @@ class Spec(Timed, frozen=True, kw_only=True):
 
     tags: tuple[str, ...]
     to: float
-    rise_s: float = 60.0
-    fall_s: float = 60.0
+    rise_s: Seconds = 60.0
+    fall_s: Seconds = 60.0
 
 
 EXAMPLE = Spec(kind=KIND, start_s=60, duration_s=300, tags=("*",), to=2.1, rise_s=120)

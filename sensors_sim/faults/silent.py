@@ -23,5 +23,5 @@ class Effect:
         self._chosen = matching(plant, spec.tags)
 
     def apply(self, at_s: float, shown: Shown) -> None:
-        if self._spec.start_s <= at_s < self._spec.start_s + self._spec.duration_s:
+        if self._spec.is_on(at_s):
             shown.missing |= self._chosen

@@ -26,7 +26,7 @@ class Effect:
         self._held = np.full(int(self._chosen.sum()), np.nan)
 
     def apply(self, at_s: float, shown: Shown) -> None:
-        if not self._spec.start_s <= at_s < self._spec.start_s + self._spec.duration_s:
+        if not self._spec.is_on(at_s):
             self._held[:] = np.nan
             return
         if np.isnan(self._held).any():
