@@ -37,7 +37,7 @@ class HistorianConfig(Struct, frozen=True, kw_only=True):
     alarm_retention_days: int = 1830
     compress_after_days: int = 2
     partition_hours: int = 24
-    batch_rows: int = 20_000
+    batch_rows: int = 50_000
     batch_delay_s: float = 0.5
     stalled_s: float = 15.0
     read_timeout_s: float = 8.0
