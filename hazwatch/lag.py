@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from eventlog.port import EventLog, LogUnavailable
 from hazwatch.clock import Clock
@@ -96,13 +97,15 @@ class LagWatch:
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            for one in self._backlogs:
-                try:
-                    one.look((await self._log.bounds(one.topic, one.partition)).end)
-                except LogUnavailable:
-                    pass
-                self._report(one)
+            await self.look()
             await asyncio.sleep(self._look_s)
+
+    async def look(self) -> None:
+        """Look once. A log that does not answer changes nothing but the age of what waits."""
+        for one in self._backlogs:
+            with suppress(LogUnavailable):
+                one.look((await self._log.bounds(one.topic, one.partition)).end)
+            self._report(one)
 
     def _report(self, one: Backlog) -> None:
         labels = {"stage": one.stage, "partition": str(one.partition)}

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from eventlog.embedded.log import EmbeddedLog
 from eventlog.port import Bounds, EventLog, LogUnavailable, NewRecord, Position, Record, TopicSpec
@@ -152,6 +152,6 @@ async def everything(log: EventLog, topic: str, partition: int = 0) -> list[Reco
     return found
 
 
-async def payloads(log: EventLog, topic: str, kind: Kind, partition: int = 0) -> list[records.Struct]:
+async def payloads(log: EventLog, topic: str, kind: Kind, partition: int = 0) -> list[Any]:
     """The decoded records of one kind."""
     return [records.decode(r.kind, r.value) for r in await everything(log, topic, partition) if r.kind == kind]

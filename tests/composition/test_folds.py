@@ -1,4 +1,4 @@
-"""The drivers of both folds over a real log: heads trimmed by retention, logs made anew, lost revisions, clean stops."""
+"""The drivers of both folds over a real log: trimmed heads, logs made anew, lost revisions, clean stops."""
 
 from __future__ import annotations
 
