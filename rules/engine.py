@@ -107,6 +107,7 @@ class Fold:
         header = snapshot.header(data)
         fold = cls(rulebook, header.partition, header.incarnation)
         snapshot.put_back(fold, data)
+        fold._frozen = snapshot.room(fold)
         return fold
 
     # Records
@@ -171,6 +172,7 @@ class Fold:
         if rulebook.revision > self.rulebook.revision:
             changes += self.standing.follow(rulebook, self._here(offset, append_ns, 0))
             self._watch()
+            self._frozen = snapshot.room(self)
         self.last_checksum = snapshot.checksum(value)
         return changes
 

@@ -152,7 +152,7 @@ def frozen(fold: Fold, memory: Bytes) -> Frozen:
     )
     head = _encoder.encode(Head(header=header, body=Raw(_encoder.encode(body))))
     arrays = _arrays(fold)
-    length = _HEAD_AT + len(head) + sum(array.nbytes for array in arrays)
+    length = _HEAD_AT + len(head) + _nbytes(arrays)
     if length > len(memory):
         memory = np.empty(length + _SPARE, np.uint8)
     start = MAGIC + _SIZES.pack(len(head), 0) + head
@@ -169,6 +169,17 @@ def encode(taken: Frozen) -> memoryview:
     data = memoryview(taken.memory)[: taken.length]  # type: ignore[arg-type]
     data[_CRC_AT:_HEAD_AT] = crc32(data[_HEAD_AT:]).to_bytes(4, "little")
     return data
+
+
+def room(fold: Fold) -> Bytes:
+    """Memory for the snapshots of `fold`, used once already: the kernel gives memory only when it is first written."""
+    memory = np.empty(_nbytes(_arrays(fold)) + _SPARE, np.uint8)
+    memory.fill(0)
+    return memory
+
+
+def _nbytes(arrays: list[npt.NDArray[Any]]) -> int:
+    return sum(array.nbytes for array in arrays)
 
 
 def _arrays(fold: Fold) -> list[npt.NDArray[Any]]:
@@ -222,8 +233,7 @@ def put_back(fold: Fold, data: bytes) -> None:
         raise SnapshotRefused(Refusal.LAYOUT, f"the snapshot was written by another version: {error}") from None
     evaluators = fold.standing.evaluators
     mine = [fold.standing.admission.layout, *(e.layout for e in evaluators)]
-    room = sum(array.nbytes for array in _arrays(fold))
-    if mine != [body.tags, *(r.layout for r in body.rules)] or len(found.state) != room:
+    if mine != [body.tags, *(r.layout for r in body.rules)] or len(found.state) != _nbytes(_arrays(fold)):
         text = "the snapshot was written by another version, or its revision's content has changed"
         raise SnapshotRefused(Refusal.LAYOUT, text)
     fold.replay = body.replay

@@ -18,6 +18,7 @@ import msgspec
 
 from eventlog.port import EventLog, LogError, LogUnavailable
 from hazwatch.clock import SystemClock
+from hazwatch.collector import spare_the_lasting
 from hazwatch.config import Config, ConfigProblems, load_config
 from hazwatch.context import Context, open_log
 from hazwatch.datadir import DataDir, DataDirBusy
@@ -183,7 +184,12 @@ async def _run(options: Options, config: Config, data: DataDir, stop: asyncio.Ev
         failpoint,
     )
     workers = await module.workers(context, stack)
-    workers |= {"registry": registry.follow(), "faults": faults.run(), "loop": watch_loop(metrics)}
+    workers |= {
+        "registry": registry.follow(),
+        "faults": faults.run(),
+        "loop": watch_loop(metrics),
+        "collector": spare_the_lasting(registry),
+    }
     announcement.ready()
     stack.callback(announcement.withdraw)
     await run_until_stopped(stop, workers)
