@@ -19,7 +19,10 @@ _COUNTS = {
     "hazwatch_readings_total": "ingested",
     "hazwatch_folded_readings_total": "evaluated",
     "hazwatch_historian_rows_total": "stored",
+    "hazwatch_folded_records_total": "records",
 }
+_LABELS = {"lane": "readings", "fold": "rules"}
+"""Of metrics with these labels, only these values are counted."""
 
 
 class Probe:
@@ -49,5 +52,7 @@ class Probe:
                 if sample.name in _DEPTHS:
                     name = " ".join(filter(None, (sample.labels.get("stage", ""), _DEPTHS[sample.name])))
                     self.depths[name] = max(self.depths.get(name, 0.0), sample.value)
-                elif sample.name in _COUNTS and sample.labels.get("lane", "readings") == "readings":
+                elif sample.name in _COUNTS and all(
+                    sample.labels.get(label, value) == value for label, value in _LABELS.items()
+                ):
                     counts[_COUNTS[sample.name]] += sample.value

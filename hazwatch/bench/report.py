@@ -97,7 +97,9 @@ def details(r: Result) -> list[str]:
         "acknowledgement",
         f"{account.alarms_raised} alarms raised, {account.alarms_lost} without a webhook, "
         f"{account.alarms_doubled} with two",
-        f"complete in the database {r.stored_after_s:.1f} s after the last publish; deepest queues: {depths}",
+        f"{r.readings_per_record:.0f} readings per record of the log; complete in the database "
+        f"{r.stored_after_s:.1f} s after the last publish",
+        f"deepest queues: {depths}",
         f"saturated first: {r.saturated}",
     ]
     if r.behind_ms > 20 or r.blocked:

@@ -42,6 +42,7 @@ class Account(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """One run. CPU is in percent of one core over the measured time; `*_per_s` are readings.
 
+    `readings_per_record` says how many readings the log holds in one record: what ingest merged.
     `stored_after_s` is how long after the last publish the last reading stood in the database. `machine_busy` is the
     CPU of the whole machine, whoever used it, in percent of one core: more than `cpu_total` means that others worked.
     """
@@ -54,6 +55,7 @@ class Result(msgspec.Struct, frozen=True):
     ingested_per_s: float
     evaluated_per_s: float
     stored_per_s: float
+    readings_per_record: float
     behind_ms: float
     blocked: int
     latency: Latency

@@ -89,6 +89,7 @@ def measure(step: Step, settings: Settings, running: System, say: Callable[[str]
         ingested_per_s=rate.get("ingested", 0.0),
         evaluated_per_s=rate.get("evaluated", 0.0),
         stored_per_s=rate.get("stored", 0.0),
+        readings_per_record=rate.get("evaluated", 0.0) / max(1.0, rate.get("records", 0.0)),
         behind_ms=made.behind_ms,
         blocked=made.blocked,
         latency=_latency(raised, hooks),
