@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from eventlog.kafka.connection import KafkaConnection
 from eventlog.open import open_embedded_client, open_embedded_writer, open_kafka
@@ -55,6 +56,11 @@ def kafka_connection(config: Config) -> KafkaConnection:
         password=table.password(),
         sasl_mechanism=table.sasl_mechanism,
     )
+
+
+def folder_of_log(config: Config, root: Path) -> DataDir:
+    """The data directory for a command that looks at the log. Raises `NoDataDir` where an embedded log must lie."""
+    return DataDir.existing(root) if config.log.kind == "embedded" else DataDir(root)
 
 
 @asynccontextmanager

@@ -22,9 +22,6 @@ class DataDir:
 
     root: Path
 
-    def __post_init__(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-
     @classmethod
     def existing(cls, root: Path) -> DataDir:
         """One that is there already: a command that only looks makes none. Raises `NoDataDir`."""
@@ -33,6 +30,7 @@ class DataDir:
         return cls(root)
 
     def _sub(self, name: str) -> Path:
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.root / name
         path.mkdir(exist_ok=True, mode=0o700)
         return path
@@ -65,7 +63,8 @@ class DataDir:
     def lock(self, name: str = "hazwatch") -> int:
         """Take a lock; it goes with the process. Raises `DataDirBusy` naming the holder."""
         file = self.root / f"{name}.lock"
-        file.parent.mkdir(exist_ok=True, mode=0o700)
+        for folder in (self.root, file.parent):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

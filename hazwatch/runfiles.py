@@ -38,9 +38,7 @@ def started_at(pid: int) -> int | None:
 
 
 def _path(root: Path, role: str) -> Path:
-    folder = root / "run"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"{role}.json"
+    return root / "run" / f"{role}.json"
 
 
 def announce(
@@ -49,6 +47,7 @@ def announce(
     """Say that a process, by default this one, is ready in its role."""
     pid = pid or os.getpid()
     target = _path(root, role)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = target.with_suffix(f".{os.getpid()}")
     draft.write_bytes(msgspec.json.encode(RunFile(role, pid, started_at(pid) or 0, metrics_port, address, trouble)))
     draft.replace(target)
@@ -90,7 +89,7 @@ def withdraw(root: Path, role: str) -> None:
 
 def find(root: Path, role: str) -> RunFile | None:
     """The live process of that role, if there is one."""
-    return _read(root / "run" / f"{role}.json")
+    return _read(_path(root, role))
 
 
 def living(root: Path) -> list[RunFile]:

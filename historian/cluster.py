@@ -92,10 +92,15 @@ def open_cluster(home: Path, binaries: Binaries, fallback: Path = _FALLBACK) -> 
     return cluster
 
 
+def home_of(home: Path) -> Path:
+    """Where the data that belong to `home` really lie: elsewhere when we are root and the server may not go there."""
+    location = home / _LOCATION
+    return Path(location.read_text().strip()) if location.exists() else home
+
+
 def find_running(home: Path) -> str | None:
     """The address of the server that runs for `home`, or None. For the processes that did not start it."""
-    location = home / _LOCATION
-    place = Path(location.read_text().strip()) if location.exists() else home
+    place = home_of(home)
     if not place.exists():
         return None
     for data in sorted(place.iterdir(), reverse=True):

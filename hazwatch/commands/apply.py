@@ -13,8 +13,8 @@ import msgspec
 from eventlog.port import LogError
 from hazwatch.clock import SystemClock
 from hazwatch.config import Config, ConfigProblems, load_config
-from hazwatch.context import open_log
-from hazwatch.datadir import DataDir
+from hazwatch.context import folder_of_log, open_log
+from hazwatch.datadir import DataDir, NoDataDir
 from hazwatch.registry import RegistryView, publish
 from schemas.checks import changed
 from schemas.registry import Revision
@@ -32,8 +32,8 @@ def apply(file: Path, data: Path, note: str, as_json: bool) -> None:
     """
     try:
         config = load_config(file)
-        before, after = asyncio.run(_apply(config, DataDir(data.absolute()), note))
-    except (ConfigProblems, LogError) as error:
+        before, after = asyncio.run(_apply(config, folder_of_log(config, data.absolute()), note))
+    except (ConfigProblems, NoDataDir, LogError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     if as_json:

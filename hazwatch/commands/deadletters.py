@@ -14,8 +14,8 @@ import msgspec
 from eventlog.port import EventLog, LogError
 from hazwatch.clock import SystemClock
 from hazwatch.config import Config, ConfigProblems, load_config
-from hazwatch.context import open_log
-from hazwatch.datadir import DataDir
+from hazwatch.context import folder_of_log, open_log
+from hazwatch.datadir import DataDir, NoDataDir
 from hazwatch.registry import RegistryView
 from ingest import deadletters as letters
 from ingest.directory import Directory
@@ -107,12 +107,13 @@ def _with_log(file: Path | None, data: Path, work: Callable[[EventLog, Config], 
     from hazwatch.commands.up import DEMO
 
     async def run(config: Config, folder: DataDir) -> T:
-        async with open_log(config, folder, writer=False) as log:
+        async with open_log(config, folder, writer=False, wait_s=0.0) as log:
             return await work(log, config)
 
     try:
-        return asyncio.run(run(load_config(file or DEMO, rules=False), DataDir(data.absolute())))
-    except (ConfigProblems, LogError, letters.NoSuchLetter) as error:
+        config = load_config(file or DEMO, rules=False)
+        return asyncio.run(run(config, folder_of_log(config, data.absolute())))
+    except (ConfigProblems, NoDataDir, LogError, letters.NoSuchLetter) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import click
 import msgspec
@@ -21,8 +23,10 @@ from hazwatch import runfiles
 from hazwatch.broker import DEGRADED, find_mosquitto
 from hazwatch.config import Config, ConfigProblems, load_config
 from hazwatch.context import kafka_connection, open_log
-from hazwatch.datadir import DataDir
+from hazwatch.datadir import DataDir, NoDataDir
+from hazwatch.disk import LOW_BYTES, free_bytes
 from hazwatch.history import database_url
+from historian.cluster import home_of as cluster_home
 
 REACH_S = 5.0
 
@@ -51,7 +55,11 @@ def doctor(file: Path | None, data: Path, as_json: bool) -> None:
     except ConfigProblems as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    findings = asyncio.run(_examine(config, DataDir(data.absolute())))
+    try:
+        folder = DataDir.existing(data.absolute())
+    except NoDataDir:
+        folder = None
+    findings = asyncio.run(_examine(config, folder))
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
     else:
@@ -61,23 +69,50 @@ def doctor(file: Path | None, data: Path, as_json: bool) -> None:
     sys.exit(1 if any(one.state == "down" for one in findings) else 0)
 
 
-async def _examine(config: Config, data: DataDir) -> list[Finding]:
-    checks: list[Callable[[Config, DataDir], Awaitable[Finding]]] = [
-        _program,
-        _settings,
-        _broker,
-        _log,
-        _database,
-        _page,
-    ]
-    return [await check(config, data) for check in checks]
+class Check(Protocol):
+    """Looks at one part; its name is the part's."""
+
+    __name__: str
+
+    def __call__(self, config: Config, data: DataDir | None) -> Awaitable[Finding]: ...
 
 
-async def _program(config: Config, data: DataDir) -> Finding:
+async def _examine(config: Config, data: DataDir | None) -> list[Finding]:
+    checks: list[Check] = [_program, _settings, _data, _broker, _log, _database, _page]
+    return [await _made(check, config, data) for check in checks]
+
+
+async def _made(check: Check, config: Config, data: DataDir | None) -> Finding:
+    """One finding; what the check itself stumbles over is one too."""
+    try:
+        return await check(config, data)
+    except OSError as error:
+        return Finding(check.__name__.strip("_"), "down", str(error))
+
+
+def _running(data: DataDir | None, *roles: str) -> runfiles.RunFile | None:
+    """The live process of the first of these roles that runs here."""
+    found = (runfiles.find(data.root, role) for role in roles) if data else ()
+    return next((one for one in found if one is not None), None)
+
+
+async def _data(config: Config, data: DataDir | None) -> Finding:
+    """Where the data lie, all of them: what a backup must take and what an end must delete."""
+    if data is None:
+        return Finding("data", "ok", "no data directory yet")
+    places = [data.root]
+    if not config.historian.database_url(os.environ) and (home := cluster_home(data.database)) != data.database:
+        places.append(home)
+    shown = ", ".join(f"{place} ({free_bytes(place) >> 30} GiB free)" for place in places)
+    low = any(free_bytes(place) < LOW_BYTES for place in places)
+    return Finding("data", "degraded" if low else "ok", shown)
+
+
+async def _program(config: Config, data: DataDir | None) -> Finding:
     return Finding("program", "ok", f"hazwatch {version('hazwatch')} on Python {platform.python_version()}")
 
 
-async def _settings(config: Config, data: DataDir) -> Finding:
+async def _settings(config: Config, data: DataDir | None) -> Finding:
     tags = sum(not tag.retired for tag in config.revision.tags)
     detail = f"{config.file}: {tags} tags, {len(config.sources)} sources, {len(config.channels)} channels"
     return Finding(
@@ -85,14 +120,14 @@ async def _settings(config: Config, data: DataDir) -> Finding:
     )
 
 
-async def _broker(config: Config, data: DataDir) -> Finding:
+async def _broker(config: Config, data: DataDir | None) -> Finding:
     program = find_mosquitto()
     said = "none is installed"
     if program is not None:
         shown = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout  # noqa: ASYNC221
         said = shown.splitlines()[0] if shown else program
     host, port = config.mqtt.host, config.mqtt.port
-    running = runfiles.find(data.root, "alarm-path")
+    running = _running(data, "alarm-path", "ingest")
     if running is not None and running.address:
         host, _, text = running.address.rpartition(":")
         port = int(text)
@@ -113,14 +148,14 @@ async def _answers(host: str, port: int) -> bool:
     return True
 
 
-async def _log(config: Config, data: DataDir) -> Finding:
+async def _log(config: Config, data: DataDir | None) -> Finding:
     try:
         async with asyncio.timeout(REACH_S * 2):
             if config.log.kind == "kafka":
                 await verify_topics(config.log.topics(), kafka_connection(config))
                 return Finding("log", "ok", f"Kafka at {config.log.bootstrap}; all topics are as they must be")
-            if not any(data.log.iterdir()):
-                return Finding("log", "ok", f"embedded, not made yet ({data.log})")
+            if data is None or not any(data.log.iterdir()):
+                return Finding("log", "ok", "embedded, not made yet")
             async with open_log(config, data, writer=False) as log:
                 end = (await log.bounds("events", 0)).end
                 return Finding(
@@ -130,9 +165,10 @@ async def _log(config: Config, data: DataDir) -> Finding:
         return Finding("log", "down", str(error) or "no answer in time")
 
 
-async def _database(config: Config, data: DataDir) -> Finding:
-    url = database_url(config.historian, data)
-    if not url:
+async def _database(config: Config, data: DataDir | None) -> Finding:
+    historian = _running(data, "historian")
+    url = config.historian.database_url(os.environ) if data is None else database_url(config.historian, data)
+    if not url or (historian is None and not config.historian.database_url(os.environ)):
         return Finding("database", "ok", "embedded PostgreSQL, not running")
     try:
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=round(REACH_S)) as connection:
@@ -146,10 +182,10 @@ async def _database(config: Config, data: DataDir) -> Finding:
     return Finding("database", "ok" if extension else "degraded", f"PostgreSQL {row[0] if row else '?'}, {store}")
 
 
-async def _page(config: Config, data: DataDir) -> Finding:
+async def _page(config: Config, data: DataDir | None) -> Finding:
     built = (Path(__file__).parents[2] / "console" / "static" / "index.html").exists()
     if not built:
         node = "" if shutil.which("npm") else " (npm is missing; the set-up brings one)"
         return Finding("page", "down", f"the front end is not built; `make run` builds it{node}")
-    running = runfiles.find(data.root, "console")
+    running = _running(data, "console")
     return Finding("page", "ok", f"built; {'running at ' + running.address if running else 'not running'}")

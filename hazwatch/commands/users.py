@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from console.roles import Role
 from console.userstore import UserExists, UserStore
 from hazwatch.clock import SystemClock
-from hazwatch.datadir import DataDir
+from hazwatch.datadir import DataDir, NoDataDir
 
 LEAST_LENGTH = 10
 DATA = click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=Path("data"), show_default=True)
@@ -26,8 +27,14 @@ def users() -> None:
     """Make users of the console and set their passwords."""
 
 
-def _store(data: Path) -> UserStore:
-    return UserStore(DataDir(data.absolute()).console / "users.sqlite")
+def _store(data: Path, *, make: bool = False) -> UserStore:
+    """The users of a data directory; only `make` begins a new one."""
+    try:
+        folder = DataDir(data.absolute()) if make else DataDir.existing(data.absolute())
+    except NoDataDir as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    return UserStore(folder.console / "users.sqlite")
 
 
 def _password(file: Path | None) -> str:
@@ -38,13 +45,19 @@ def _password(file: Path | None) -> str:
 
 
 @users.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @DATA
-def list_users(data: Path) -> None:
+def list_users(data: Path, as_json: bool) -> None:
     """Who there is."""
     store = _store(data)
-    for user in store.users():
-        click.echo(f"{user.name:24} {user.role}{'  disabled' if user.disabled else ''}")
+    found = store.users()
     store.close()
+    if as_json:
+        rows = [{"name": user.name, "role": str(user.role), "disabled": user.disabled} for user in found]
+        click.echo(msgspec.json.encode(rows).decode())
+        return
+    for user in found:
+        click.echo(f"{user.name:24} {user.role}{'  disabled' if user.disabled else ''}")
 
 
 @users.command()
@@ -54,7 +67,7 @@ def list_users(data: Path) -> None:
 @DATA
 def add(name: str, role: str, password_file: Path | None, data: Path) -> None:
     """Make a user."""
-    store = _store(data)
+    store = _store(data, make=True)
     try:
         store.add_user(name, Role(role), _password(password_file), SystemClock().now_ns())
     except UserExists as error:

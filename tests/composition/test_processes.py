@@ -90,16 +90,31 @@ def test_what_a_person_must_mend_is_one_sentence() -> None:
     assert "Traceback" not in errors
 
 
+HANGS = {
+    "a task that will not be cancelled": """
+async def hangs():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+""",
+    "a thread": """
+async def hangs():
+    await asyncio.to_thread(time.sleep, 60)
+""",
+    "the loop": """
+async def hangs():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        time.sleep(60)
+""",
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "hangs",
-    [
-        pytest.param("async def hangs():\n    while True:\n        try: await asyncio.sleep(60)\n        except BaseException: pass",
-                     id="a task that will not be cancelled"),
-        pytest.param("async def hangs():\n    await asyncio.to_thread(time.sleep, 60)", id="a thread"),
-        pytest.param("async def hangs():\n    try: await asyncio.sleep(60)\n    finally: time.sleep(60)", id="the loop"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("hangs", HANGS.values(), ids=HANGS)
 def test_a_stop_ends_in_time_whatever_hangs(hangs: str) -> None:
     process = started(role(QUIET + "\n" + hangs + "\n", "forever", "hangs"))
     process.send_signal(signal.SIGTERM)
