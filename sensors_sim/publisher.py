@@ -50,7 +50,9 @@ class Publisher:
         self._broker = broker
         self._stop = threading.Event()
         self._refused = ""
-        self._dropped = 0
+        self._lost = 0
+        self._given = 0
+        self._taken = 0
         protocol = mqtt.MQTTv5 if broker.version == "5" else mqtt.MQTTv311
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"hazwatch-plant-{os.getpid()}", protocol=protocol
@@ -61,6 +63,7 @@ class Publisher:
         self._client.on_connect = self._connected
         self._client.on_connect_fail = self._failed
         self._client.on_disconnect = self._disconnected
+        self._client.on_publish = self._published
         if broker.username:
             self._client.username_pw_set(broker.username, broker.password)
 
@@ -71,49 +74,55 @@ class Publisher:
         self._client.connect_async(self._broker.host, self._broker.port, keepalive=15)
         self._client.loop_start()
         try:
-            undelivered = self._flush(self._publish(stream, begin_s, speed))
+            self._publish(stream, begin_s, speed)
+            self._flush()
         finally:
             self._client.disconnect()
             self._client.loop_stop()
         if self._refused:
             raise PublishError(f"{self._where} refuses this client: {self._refused}")
-        if undelivered:
-            raise PublishError(f"{self._where} has not taken {undelivered} of the last messages")
+        if self._waiting:
+            raise PublishError(f"{self._where} has not taken the last {self._waiting} messages")
 
     @property
     def _where(self) -> str:
         return f"the broker at {self._broker.host}:{self._broker.port}"
 
-    def _publish(self, stream: Stream, begin_s: float, speed: float) -> list[mqtt.MQTTMessageInfo]:
-        """Returns the messages that the broker has not taken yet."""
+    @property
+    def _waiting(self) -> int:
+        return self._given - self._taken
+
+    def _publish(self, stream: Stream, begin_s: float, speed: float) -> None:
         started = time.monotonic()
-        open_: list[mqtt.MQTTMessageInfo] = []
         for now_s, batch in stream:
             due = started + (now_s - begin_s) / speed if speed > 0 else started
             if self._stop.wait(max(0.0, due - time.monotonic())):
-                break
-            open_ = [info for info in open_ if not info.is_published()]
-            while speed == 0 and len(open_) > MAX_IN_FLIGHT and not self._stop.wait(0.002):
-                open_ = [info for info in open_ if not info.is_published()]
+                return
+            while speed == 0 and self._waiting > MAX_IN_FLIGHT:
+                if self._stop.wait(0.002):
+                    return
             for message in batch:
-                info = self._client.publish(message.topic, message.payload, qos=1)
-                if info.rc == mqtt.MQTT_ERR_QUEUE_SIZE:
+                if self._client.publish(message.topic, message.payload, qos=1).rc == mqtt.MQTT_ERR_QUEUE_SIZE:
                     self._lose()
-                else:
-                    open_.append(info)
-        return open_
+                else:  # also without a connection: it is sent when there is one
+                    self._given += 1
 
     def _lose(self) -> None:
-        self._dropped += 1
-        if self._dropped.bit_count() == 1:  # said of 1, 2, 4, 8 ...: often enough
-            log.warning("the gateway's buffer is full: %d messages lost so far", self._dropped)
+        self._lost += 1
+        if self._lost.bit_count() == 1:  # said of 1, 2, 4, 8 ...: often enough
+            log.warning("the gateway's buffer is full: %d messages lost so far", self._lost)
 
-    def _flush(self, waiting: list[mqtt.MQTTMessageInfo]) -> int:
-        """Give what is under way a moment; returns how many messages the broker has not taken."""
+    def _flush(self) -> None:
+        """Give what is under way a moment."""
         deadline = time.monotonic() + FLUSH_S
-        while not self._refused and not all(info.is_published() for info in waiting) and time.monotonic() < deadline:
+        while self._waiting and not self._refused and time.monotonic() < deadline:
             time.sleep(0.01)
-        return sum(not info.is_published() for info in waiting)
+
+    def _published(self, client: mqtt.Client, userdata: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
+        self._taken += 1
+        if reason.is_failure and not self._refused:
+            self._refused = f"{reason} to publish"
+            self._stop.set()
 
     def _connected(self, client: mqtt.Client, userdata: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
         if reason.is_failure:

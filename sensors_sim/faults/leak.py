@@ -27,7 +27,7 @@ class Spec(Timed, frozen=True, kw_only=True):
     rise_s: Seconds = 30.0
 
 
-EXAMPLE = Spec(kind=KIND, start_s=60, duration_s=300, cas="630-08-0", x_m=120, y_m=80, rate_gs=5.0)
+EXAMPLE = Spec(kind=KIND, start_s=60, duration_s=300, cas="630-08-0", x_m=306, y_m=1503, rate_gs=5.0)
 
 
 class Effect:

@@ -1,0 +1,78 @@
+"""The demo plant for tests: its messages as a gateway sends them, and the same as a recording for the two folds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from hazwatch.config import load_config
+from hazwatch.replay.feed import Instant
+from hazwatch.replay.line import Line, line_of
+from hazwatch.replay.runner import Replay
+from schemas.batch import batch
+from schemas.registry import Revision
+from schemas.time import MS
+from sensors_sim.faults import Shown
+from sensors_sim.gateway import Message, gateways
+from sensors_sim.plant import Plant
+from sensors_sim.scenario import Scenario, load, play
+from sensors_sim.taglist import Instrument, read_instruments
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "hazwatch" / "demo"
+START_S = 1_767_225_600
+"""2026-01-01T00:00:00Z, second 0 of every story."""
+
+
+@cache
+def demo() -> Revision:
+    return load_config(DEMO / "hazwatch.toml").revision
+
+
+def instruments() -> list[Instrument]:
+    return read_instruments(DEMO / "tags.csv")
+
+
+def plant(seed: int = 1, start_s: float = START_S) -> Plant:
+    return Plant(instruments(), seed, start_s)
+
+
+def scenario(*effects: dict[str, object], repeat_s: float = 0.0) -> Scenario:
+    return Scenario(name="test", repeat_s=repeat_s, effect=effects)
+
+
+def shown(of: Plant, what: Scenario, seconds: int) -> list[Shown]:
+    return [moment for _, moment in islice(play(of, what), seconds)]
+
+
+def messages(name: str, seconds: int, seed: int = 1) -> Iterator[tuple[int, Message]]:
+    """(second, message) of the demo plant in a scenario."""
+    built = plant(seed)
+    senders = gateways(built.instruments, START_S)
+    for second, (now_s, moment) in enumerate(islice(play(built, load(name)), seconds)):
+        for sender in senders:
+            for message in sender.second(now_s, moment):
+                yield second, message
+
+
+def recording(sent: Iterable[tuple[int, Message]]) -> Iterator[Instant]:
+    """The live messages as instants: read from the wire, names looked up in the registry. History is left out."""
+    numbers = {tag.name: tag.number for tag in demo().tags}
+    for _, message in sent:
+        if message.topic.endswith("/backfill"):
+            continue
+        body = json.loads(message.payload)
+        tags = [numbers[name] for name in body["tags"]]
+        at_ns = body["time_ms"] * MS
+        quality = body.get("quality", [0] * len(tags))
+        yield Instant(at_ns, batch(tags, [at_ns] * len(tags), body["values"], np.array(quality, np.int16)))
+
+
+def story(name: str, seconds: int, seed: int = 1) -> list[Line]:
+    """What the rules and the book say of a scenario, silence behind its end left out."""
+    return [line_of(one) for one in Replay(demo()).play(recording(messages(name, seconds, seed)))]
