@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.console.conftest import pages, web_tools
 from tests.journeys.embedded import Embedded
 from tests.journeys.full import Full
 from tests.journeys.park import Park
 from tests.journeys.system import System
 from tests.parts.webhook_sink import WebhookSink
+
+__all__ = ["pages", "web_tools"]
 
 STACKS = {
     "embedded": pytest.param("embedded", marks=[pytest.mark.part("mosquitto"), pytest.mark.part("postgres")]),

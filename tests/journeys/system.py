@@ -288,6 +288,10 @@ class System(ABC):
 
     # The receiver of the webhook
 
+    @property
+    def webhook_secret(self) -> str:
+        return (self.folder / "webhook-secret").read_text().strip()
+
     def deliveries(self, subject: str = "", rule: str = "") -> list[Delivery]:
         """What arrived so far, copies included."""
         found = [_delivery(one) for one in self.sink.to(HOOK)]
