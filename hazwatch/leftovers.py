@@ -18,7 +18,7 @@ PATIENCE_S = 10.0
 
 
 async def wait_for_leftovers(root: Path, patience_s: float = PATIENCE_S) -> None:
-    """Until no process of this data directory is left; past the patience they are killed.
+    """Until no process of this data directory is left, nor its run file; past the patience they are killed.
 
     To be called by whoever holds the data directory's lock: then whatever still lives has lost its supervisor, and the
     kernel has told it so. A port that it holds would otherwise look taken.
@@ -37,3 +37,4 @@ async def wait_for_leftovers(root: Path, patience_s: float = PATIENCE_S) -> None
                     os.kill(one.pid, signal.SIGKILL)
             deadline = time.monotonic() + 1.0
         await asyncio.sleep(0.05)
+    runfiles.clear(root)

@@ -98,6 +98,12 @@ def living(root: Path) -> list[RunFile]:
     return [one for one in found if one is not None]
 
 
+def clear(root: Path) -> None:
+    """Remove every run file: for whoever knows that no process of this data directory lives."""
+    for file in (root / "run").glob("*.json"):
+        file.unlink(missing_ok=True)
+
+
 def _read(file: Path) -> RunFile | None:
     try:
         known = msgspec.json.decode(file.read_bytes(), type=RunFile)
