@@ -28,6 +28,7 @@ from schemas.time import MINUTE
 
 log = logging.getLogger(__name__)
 READINGS_PACE_S = 0.05
+BEATS_PACE_S = 0.2
 WARM_RECORDS = 20_000
 SNAPSHOT_MARGIN_NS = MINUTE
 
@@ -173,7 +174,7 @@ class Live:
                     if isinstance(tick, Tick):
                         self.marks.tick(tick.by, record.append_ns)
 
-        await follow(self._log, "events", partition, start, apply)
+        await follow(self._log, "events", partition, start, apply, pace_s=BEATS_PACE_S)
 
     async def _follow_readings(self, partition: int) -> None:
         """The newest minutes first fill the live trends, then it goes on for ever."""

@@ -42,7 +42,7 @@ READING_LANES = ("readings", "backfill")
 """A lane each: declared history never holds up what is live."""
 
 ALARM_TOPICS = ("alarms", "events", "registry")
-_ALARM_LIMITS = LaneLimits(rows=500, delay_s=0.02, linger_s=0.05)
+_ALARM_LIMITS = LaneLimits(rows=500, delay_s=0.05, linger_s=0.15)
 
 
 @dataclass(frozen=True, slots=True)
