@@ -95,6 +95,7 @@ POINTS = (
     Point("metal.CO-NULL"),
     Point("metal.CO-HISTORY"),
     Point("metal.CO-DATABASE"),
+    Point("metal.CO-GONE"),
     Point("metal.CO-BROWSER"),
     Point("metal.CO-INPUT"),
     # The limits of the profile in this tag's own unit.
@@ -109,11 +110,22 @@ POINTS = (
 """The points of the journeys, each named after its own."""
 
 
+ALARMING = tuple(Point(f"metal.CO-LOAD-{i:02}") for i in range(25))
+"""The points that raise and return in turn under load."""
+
+BUSY = tuple(
+    Point(name, source, "temperature", "", "degC", -40.0, 400.0, high=300.0, high_high=350.0, profile="none")
+    for source, enterprise in (("foundry", "metal"), ("tank-farm", "lpg"))
+    for name in (f"{enterprise}.TT-LOAD-{i:02}" for i in range(50))
+)
+"""The points of the load, half in each enterprise, that never alarm."""
+
+
 @dataclass(frozen=True, slots=True)
 class Park:
     """What the configuration of a system says about its park, and where its parts are."""
 
-    points: tuple[Point, ...] = POINTS
+    points: tuple[Point, ...] = (*POINTS, *ALARMING, *BUSY)
     mqtt_port: int = 1883
     webhook_url: str = ""
     bootstrap: str = ""
