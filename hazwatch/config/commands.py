@@ -23,7 +23,20 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 OUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
-@click.command()
+class _Members(click.Command):
+    """Its help lists what the scan of the folders finds; only help waits for that."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from alerting.channels import kinds as channels
+        from ingest.formats import FORMATS
+        from rules.kinds import kinds
+
+        for heading, members in (("Rule kinds", kinds()), ("Payload formats", FORMATS), ("Channels", channels())):
+            with formatter.section(heading):
+                formatter.write_dl([(name, one.title.en) for name, one in members.items()])
+
+
+@click.command(cls=_Members)
 @click.argument("file", type=FILE)
 @click.option("--json", "machine", is_flag=True, help="Say it as JSON.")
 @click.option("--strict", is_flag=True, help="Advice counts as a problem.")

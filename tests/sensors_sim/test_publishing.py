@@ -162,7 +162,7 @@ async def test_printed_lines_end_where_the_reader_stops() -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("sunshine",), 1, "there is no scenario 'sunshine'; known are co-leak-foundry, gateway-offline, gentle, "),
+        (("sunshine",), 1, "there is no scenario 'sunshine'; known are "),
         (("quiet", "--tags", "chinese.csv"), 1, "chinese.csv: not UTF-8. The plant reads what `hazwatch tags import"),
         (("quiet", "--tags", "other.csv"), 1, "other.csv: no column enterprise, measure, unit. The plant reads what"),
         (("quiet", "--tags", "empty.csv"), 1, "empty.csv: no rows."),

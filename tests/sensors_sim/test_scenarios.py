@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from hazwatch.replay.line import Line
-from sensors_sim.faults import kinds
 from sensors_sim.gateway import KEPT, gateways
 from sensors_sim.scenario import ScenarioError, effects, load, names
 from tests.sensors_sim.plants import START_S, demo, messages, plant, shown, story
@@ -42,10 +41,6 @@ def test_it_can_be_played_and_says_what_it_is_in_both_languages(name: str) -> No
     assert scenario.name == name
     assert scenario.title.zh and scenario.title.en and re.search(r"[一-鿿]", scenario.title.zh)
     effects(scenario, plant())
-
-
-def test_every_kind_of_fault_is_in_some_scenario() -> None:
-    assert {effect["kind"] for name in names() for effect in load(name).effect} == set(kinds())
 
 
 @pytest.mark.parametrize("seed", SEEDS)
