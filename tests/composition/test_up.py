@@ -82,9 +82,7 @@ def test_up_without_a_history_taken_ports_twice_and_killed(tmp_path: Path) -> No
             assert "running at http://127.0.0.1:" in findings["page"]["detail"]
 
             left = [one.pid for one in runfiles.living(data)]
-            assert len(left) >= 4, (
-                "broker, alarm path, historian, console; the plant perhaps"
-            )
+            assert len(left) >= 4, "broker, alarm path, historian, console; the plant perhaps"
             process.send_signal(signal.SIGKILL)
             process.wait(20)
     (data / "database").unlink()
