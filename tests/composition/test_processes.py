@@ -31,7 +31,7 @@ def role(body: str, *workers: str) -> list[str]:
     """A process with `run_role` around these workers."""
     return python(
         f"""
-        import asyncio, time
+        import asyncio, sys, time
         from hazwatch.tasks import CannotRun, run_role, run_until_stopped
 
         {textwrap.indent(textwrap.dedent(body), " " * 8).strip()}
@@ -51,7 +51,7 @@ async def forever():
     await asyncio.Event().wait()
 
 async def closing():
-    print("closed", flush=True)
+    print("closed", file=sys.stderr)  # stdout is read by lines, and what a reader holds back would be lost
 """
 
 
@@ -66,14 +66,15 @@ def started(argv: list[str]) -> subprocess.Popen[str]:
 def test_a_role_stops_cleanly(number: signal.Signals) -> None:
     process = started(role(QUIET, "forever"))
     process.send_signal(number)
-    output, _ = process.communicate(timeout=20)
-    assert (process.returncode, output) == (0, "closed\n")
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "closed\n")
 
 
 def test_a_dead_task_ends_the_process(tmp_path: Path) -> None:
     process = started(role(QUIET + "\nasync def dies():\n    raise KeyError('a bug')\n", "forever", "dies"))
-    output, errors = process.communicate(timeout=20)
-    assert (process.returncode, output) == (70, "closed\n")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 70
+    assert "closed\n" in errors
     assert "a bug" in errors
 
 
