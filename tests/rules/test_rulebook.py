@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from rules.kinds import Kind
+from rules.kinds import Kind, kinds
 from rules.rulebook import RuleProblems, check_rules, compile_rules, rules_of, subjects_of
 from schemas.partitioning import partition_of
 from schemas.registry import Enterprise, HazardSource, Limits, Measure, Park, Revision, Rule
@@ -33,7 +33,7 @@ def test_every_problem_of_every_rule_is_told_at_once() -> None:
         compile_rules(bad, 0, 1)
     said = "\n".join(map(str, refused.value.problems))
     for words in (
-        "rules[a].kind: there is no rule kind 'limitz'; one of: limits, quality, stale",
+        "rules[a].kind: there is no rule kind 'limitz'; one of: " + ", ".join(kinds()),
         "rules[b].params: Object contains unknown field `on_delay`; parameters of kind limits: on_delay_s",
         "rules[c].tags: no tag matches; it asks for X-*",
         "rules[d].params.deadband: CO-1: high 50 less the deadband 60 leaves the range; it would never end",
