@@ -1,8 +1,8 @@
 """Load from a process of its own: `python -m tests.journeys.load PORT SECONDS`.
 
 2 000 readings/s of points that never alarm, in batches of 50, and 5 alarms/s over points that raise and return in turn.
-At the end it prints its ledger: a JSON object of alarm value -> wall time in ns at which it was published. Every alarm
-has a value of its own, by which its notice is known.
+It prints a line when it begins, and at the end its ledger: a JSON object of alarm value -> wall time in ns at which it
+was published. Every alarm has a value of its own, by which its notice is known.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main(port: int, seconds: float) -> dict[str, int]:
     publisher = Publisher(port)
     ledger: dict[str, int] = {}
     groups = [list(BUSY[at : at + BATCH]) for at in range(0, len(BUSY), BATCH)]
+    print("begun", flush=True)
     started = time.monotonic()
     batches = alarms = 0
     while (elapsed := time.monotonic() - started) < seconds:
