@@ -116,8 +116,6 @@ def _bench(steps: list[Step], settings: Settings, partitions: int, home: Path, *
     results: list[Result] = []
     failures: dict[str, str] = {}
     settings_in_use: dict[str, str] = {}
-    compiled = home / "compiled"
-    compiled.mkdir(exist_ok=True)
 
     def say(line: str) -> None:
         click.echo(line, err=True)
@@ -128,7 +126,7 @@ def _bench(steps: list[Step], settings: Settings, partitions: int, home: Path, *
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
-            with system(step, folder, tags=settings.tags, partitions=partitions, compiled=compiled) as running:
+            with system(step, folder, tags=settings.tags, partitions=partitions) as running:
                 settings_in_use |= durability(running, step)
                 result = measure(step, settings, running, say)
         except (PartFailed, RunFailed, NoMosquitto) as error:

@@ -74,7 +74,7 @@ name = "值班员"
 id = "all"
 channel = "hook"
 recipients = ["duty"]
-on = ["raise"]
+on = ["raise", "rise", "reraise"]
 classes = ["process"]
 
 [log]

@@ -23,13 +23,12 @@ class PartFailed(RuntimeError):
 class Part:
     """One process with its log file."""
 
-    def __init__(self, name: str, argv: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, name: str, argv: Sequence[str], folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 argv,
-                env={**os.environ, **environment},
                 cwd=folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if name == "load" else log,
@@ -76,20 +75,17 @@ class Part:
 class Parts:
     """All processes of a run, by name; leaving ends them, the last one first."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environment = environment
         self._parts: dict[str, Part] = {}
 
-    def start(self, name: str, argv: Sequence[str], **environment: str) -> Part:
-        part = self._parts[name] = Part(name, argv, self.folder, self._environment | environment)
+    def start(self, name: str, argv: Sequence[str]) -> Part:
+        part = self._parts[name] = Part(name, argv, self.folder)
         return part
 
     def call(self, name: str, argv: Sequence[str], within_s: float = 120.0) -> None:
         """Run a command to its end. Raises `PartFailed` with what it printed."""
-        done = subprocess.run(
-            argv, capture_output=True, env={**os.environ, **self._environment}, cwd=self.folder, timeout=within_s
-        )
+        done = subprocess.run(argv, capture_output=True, cwd=self.folder, timeout=within_s)
         if done.returncode:
             said = (done.stdout + done.stderr)[-3000:].decode(errors="replace")
             raise PartFailed(f"{name} ended with {describe(done.returncode)}\n{said}")

@@ -53,12 +53,12 @@ class System:
 
 
 @contextmanager
-def system(step: Step, folder: Path, *, tags: int, partitions: int, compiled: Path) -> Iterator[System]:
+def system(step: Step, folder: Path, *, tags: int, partitions: int) -> Iterator[System]:
     """Start everything in `folder`, and end it. Raises `PartFailed`, `NoKafka`, `NoMosquitto`."""
     if find_mosquitto() is None:
         raise NoMosquitto("there is no Mosquitto (apt-get install mosquitto)")
     data = DataDir(folder / "data")
-    with Parts(folder, {"NUMBA_CACHE_DIR": str(compiled)}) as parts:
+    with Parts(folder) as parts:
         port_file = folder / "sink.port"
         parts.start("sink", [sys.executable, "-m", "hazwatch.bench.sink", str(port_file), str(folder / "sink.json")])
         parts.wait("the receiver of webhooks listens", lambda: port_file.exists() and port_file.read_text() != "", 30.0)
