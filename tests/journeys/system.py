@@ -395,6 +395,10 @@ class System(ABC):
         """`hazwatch replay` over the live log."""
         return await hazwatch("replay", "--config", str(self.file), "--log", str(self.data.root))
 
+    async def checked(self) -> Ran:
+        """`hazwatch check` of the configuration."""
+        return await hazwatch("check", str(self.file))
+
     async def apply(self, park: Park) -> None:
         """Put another configuration of the park into force."""
         self.park = park
