@@ -12,12 +12,13 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 
 from alerting.attempts import GONE_PAUSE_S, RANK_STEP_S, TAKEOVER_S, given_up_ns, wait_s
 from alerting.book import Outputs
 from alerting.contacts import Contacts
 from alerting.dispatch.everyone import Everyone, Missing
-from alerting.dispatch.lane import Job, Lane
+from alerting.dispatch.lane import Job, Lane, Slot
 from alerting.dispatch.ports import Channel, Clock, Meter, NoMeter, OutboxView, ReceiptLog
 from alerting.dispatch.postbox import Postbox
 from alerting.outbox import GONE, Entry, Status
@@ -203,22 +204,26 @@ class Dispatcher:
                     await lane.wait(self._clock.monotonic_ns())
                 way = self._everyone if isinstance(channel, Missing) and job.notice.tier == 1 else channel
                 self._begin(job)
-                task = group.create_task(self._attempt(way, lane, job))
-                task.add_done_callback(lambda _: self._end(lane))
+                slot = Slot(lane)
+                task = group.create_task(self._attempt(way, slot, job))
+                task.add_done_callback(partial(self._end, slot))
 
     def _begin(self, job: Job) -> None:
         job.busy = True
         self._busy += 1
         self._idle.clear()
 
-    def _end(self, lane: Lane) -> None:
+    def _end(self, slot: Slot, _: asyncio.Task[None]) -> None:
         self._busy -= 1
         if not self._busy:
             self._idle.set()
-        lane.slots.release()
+        slot.free()
 
-    async def _attempt(self, channel: Channel, lane: Lane, job: Job) -> None:
-        """One attempt, from the claim to the receipt; puts the job back unless it is over."""
+    async def _attempt(self, channel: Channel, slot: Slot, job: Job) -> None:
+        """One attempt, from the claim to the receipt; puts the job back unless it is over.
+
+        The slot is free once the channel has answered: the next notice does not wait for this one's receipt.
+        """
         notice = job.notice
         entry = self._outbox.get(notice.id)
         if entry is None:
@@ -237,7 +242,8 @@ class Dispatcher:
             if claim is Claim.YIELD:
                 return
             sent = await self._send(channel, job, attempt, claim)
-            wait = await self._judge(lane, job, attempt, sent)
+            slot.free()
+            wait = await self._judge(slot.lane, job, attempt, sent)
         finally:
             job.busy = False
             if job.settled:

@@ -90,3 +90,16 @@ class Lane:
                 await self._changed.wait()
         except TimeoutError:
             pass
+
+
+class Slot:
+    """One of a lane's slots, taken; `free` gives it back, once."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self._taken = True
+
+    def free(self) -> None:
+        if self._taken:
+            self._taken = False
+            self.lane.slots.release()

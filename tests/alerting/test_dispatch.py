@@ -10,7 +10,7 @@ from itertools import pairwise
 from alerting.attempts import cap_s, given_up_ns, wait_s
 from alerting.contacts import Contact, Contacts
 from alerting.sending import Delivery, Sent, Verdict
-from schemas.alarms import ReceiptKind
+from schemas.alarms import Receipt, ReceiptKind
 from schemas.changes import ConditionChanges
 from schemas.records import Kind
 from schemas.registry import Route
@@ -327,3 +327,24 @@ def test_a_simulated_world_in_which_nothing_can_happen_says_so() -> None:
         failed()
     except RuntimeError as error:
         assert "stands still" in str(error)
+
+
+def test_the_next_notice_does_not_wait_for_the_receipt_of_the_one_before() -> None:
+    class SlowReceipts(EventsInMemory):
+        async def append(self, receipt: Receipt) -> int:
+            await asyncio.sleep(4 if receipt.kind is ReceiptKind.ACCEPTED else 0)
+            return await super().append(receipt)
+
+    async def story() -> None:
+        log, hook = SlowReceipts(random.Random(7)), CountingChannel()
+        process = AlarmProcess(log, {"hook": hook}, concurrency={"hook": 1})
+        process.start()
+        for position in range(5):
+            raise_alarm(log, subject=f"CO-{position}", offset=10 + position)
+        await asyncio.sleep(2)
+        assert len(hook.attempts) == 5
+        await asyncio.sleep(10)
+        assert kinds(log).count("accepted") == len(hook.attempts) == 5
+        await process.kill()
+
+    simulate(story)
