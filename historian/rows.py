@@ -2,7 +2,7 @@
 
 The key of a row is (sensor, time, value, quality). Times are cut to microseconds (rounded down), which is what
 PostgreSQL keeps; whoever compares the history with the log cuts them by the same `microseconds`. Values stay as they
-are, to the bit; NaN equals NaN and -0.0 equals 0.0 in the key, as in PostgreSQL.
+are, to the bit, but for NaN, which is one; in the key it equals itself and -0.0 equals 0.0, as in PostgreSQL.
 """
 
 from __future__ import annotations

@@ -97,7 +97,8 @@ def test_a_ledger_sees_any_change(readings: list[Reading], field: int) -> None:
 def test_the_bytes_of_a_copy(readings: list[Reading]) -> None:
     expected = HEADER
     for us, value, sensor, quality in readings:
-        expected += struct.pack(">hiqidiiih", 4, 8, us - EPOCH_US, 8, value, 4, sensor, 2, quality)
+        bits = math.nan if math.isnan(value) else value
+        expected += struct.pack(">hiqidiiih", 4, 8, us - EPOCH_US, 8, bits, 4, sensor, 2, quality)
     assert b"".join(bytes(piece) for piece in frame(columns(readings)).slices()) == expected + TRAILER
 
 
