@@ -177,10 +177,11 @@ async def test_a_position_that_the_log_has_forgotten_is_a_gap_and_not_the_end(
         writer = writer_of(log, database)
         async with running(writer):
             await until_stored(writer, log)
-        assert writer.status().lanes["readings"].gaps == 1
-    ((reason, first, last),) = await rows(database, "SELECT reason, from_offset, to_offset FROM history_gaps")
-    assert (reason, first) == ("gone", 1)
-    assert isinstance(last, int) and last >= start
+        assert writer.status().lanes["readings"].gaps >= 1  # more than one if the log goes on forgetting meanwhile
+    gaps = await rows(database, "SELECT reason, from_offset, to_offset FROM history_gaps ORDER BY id")
+    assert {reason for reason, _, _ in gaps} == {"gone"}
+    assert gaps[0][1] == 1
+    assert isinstance(gaps[0][2], int) and gaps[0][2] >= start
 
 
 async def test_a_new_incarnation_is_read_from_its_start(database: str, tmp_path: Path) -> None:
