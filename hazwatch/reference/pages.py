@@ -22,20 +22,22 @@ MADE = "<!-- Made by `python -m hazwatch.reference docs/reference`; do not edit 
 def commands() -> str:
     """Every command with its help."""
     parts = ["# Commands", MADE]
+    whole = click.Context(main, info_name="hazwatch", terminal_width=100, **main.context_settings)
     for name in COMMANDS:
-        for path, command in _walk(("hazwatch", name), main.get_command(click.Context(main), name)):
-            context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
-            parts += [f"## {' '.join(path)}", fence(command.get_help(context), "text")]
+        for context in _walk(whole, name, main.get_command(whole, name)):
+            parts += [f"## {context.command_path}", fence(context.get_help(), "text")]
     return _page(parts)
 
 
-def _walk(path: tuple[str, ...], command: click.Command | None) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _walk(parent: click.Context, name: str, command: click.Command | None) -> Iterator[click.Context]:
+    """The command as people call it (its options for help are those of the whole), and what is under it."""
     if command is None:
         return
-    yield path, command
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    yield context
     if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            yield from _walk((*path, name), command.get_command(click.Context(command), name))
+        for inner in command.list_commands(context):
+            yield from _walk(context, inner, command.get_command(context, inner))
 
 
 def configuration() -> str:
