@@ -173,6 +173,15 @@ async def test_a_job_that_was_away_catches_up_in_pieces(database: str) -> None:
         await check(line.conn, rows)
 
 
+async def test_a_log_from_the_future_does_not_send_the_job_there(database: str) -> None:
+    async with migrated(database) as (line, _):
+        await complete_to(line.conn, now_us() + 3650 * 24 * HOUR_US)
+        rollups, made = Rollups(), 0
+        while buckets := (await rollups.step(line.conn, now_us())).buckets:
+            made += buckets
+        assert made < 26 * 61
+
+
 async def test_only_one_job_works_at_a_time(database: str) -> None:
     async with migrated(database) as (line, _), open_line(database) as other:
         await complete_to(line.conn, now_us() + 2 * HOUR_US)
