@@ -14,10 +14,9 @@ from sensors_sim.faults import kinds
 from sensors_sim.gateway import gateways
 from sensors_sim.plant import Plant
 from sensors_sim.publisher import BrokerAddress, Publisher, PublishError, Stream
-from sensors_sim.scenario import ScenarioError, load, names, play
+from sensors_sim.scenario import DEMO_TAGS, ScenarioError, load, names, play
 from sensors_sim.taglist import read_instruments
 
-DEMO_TAGS = Path(__file__).parent.parent / "hazwatch" / "demo" / "tags.csv"
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 

@@ -13,8 +13,10 @@ import numpy as np
 from schemas.text import Text
 from sensors_sim.faults import Effect, Shown, kinds
 from sensors_sim.plant import Plant
+from sensors_sim.taglist import read_instruments
 
 FOLDER = Path(__file__).parent / "scenarios"
+DEMO_TAGS = Path(__file__).parent.parent / "hazwatch" / "demo" / "tags.csv"
 
 
 class ScenarioError(ValueError):
@@ -68,6 +70,11 @@ def effects(scenario: Scenario, plant: Plant) -> list[Effect]:
     if problems:
         raise ScenarioError("\n".join(problems))
     return made
+
+
+def demo_plays(name: str) -> None:
+    """Raises `ScenarioError` with all that is wrong with a scenario in the demo plant."""
+    effects(load(name), Plant(read_instruments(DEMO_TAGS), seed=1, start_s=0.0))
 
 
 def play(plant: Plant, scenario: Scenario) -> Iterator[tuple[float, Shown]]:

@@ -21,6 +21,7 @@ from hazwatch.datadir import DataDir, DataDirBusy
 from hazwatch.leftovers import wait_for_leftovers
 from hazwatch.processes import Child, ChildSpec
 from hazwatch.tasks import EXIT_PROBLEMS, EXIT_TASK_DIED, stop_signal
+from sensors_sim.scenario import ScenarioError, demo_plays
 
 log = logging.getLogger(__name__)
 DEMO = Path(__file__).parent.parent / "demo" / "hazwatch.toml"
@@ -81,9 +82,11 @@ def up(
     file = file or DEMO
     try:
         config = load_config(file)
+        if demo:
+            demo_plays(scenario)
         folder = DataDir(data.absolute())
         lock = folder.lock()
-    except (ConfigProblems, DataDirBusy, OSError) as error:
+    except (ConfigProblems, ScenarioError, DataDirBusy, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_PROBLEMS)
     wanted = Wanted(config.mqtt.port if mqtt_port is None else mqtt_port, console_port, mqtt_passwords)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from hazwatch.cli import main
 from hazwatch.replay.line import Line
 from sensors_sim.gateway import KEPT, gateways
-from sensors_sim.scenario import ScenarioError, effects, load, names
+from sensors_sim.scenario import ScenarioError, demo_plays, effects, load, names
 from tests.sensors_sim.plants import START_S, demo, messages, plant, shown, story
 
 SEEDS = (1, 2, 3)
@@ -165,3 +167,18 @@ def test_a_scenario_file_that_is_none(tmp_path: Path, text: str | bytes | None, 
         load(str(file))
     assert said.format(file=file) in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_demo_plays_what_comes_with_the_program(name: str) -> None:
+    demo_plays(name)
+
+
+def test_the_demo_does_not_start_with_a_scenario_that_it_cannot_play(tmp_path: Path) -> None:
+    """Nothing is made or started for it: else the plant would be started again for ever."""
+    (tmp_path / "mine.toml").write_text('name = "mine"\n[[effect]]\nkind = "leek"\nstart_s = 0\nduration_s = 1\n')
+    for scenario, said in (("nope", "there is no scenario 'nope'"), (str(tmp_path / "mine.toml"), "kind 'leek'")):
+        ran = CliRunner().invoke(main, ["up", "--demo", "--scenario", scenario, "--data", str(tmp_path / "data")])
+        assert ran.exit_code == 1
+        assert said in ran.stderr
+        assert not (tmp_path / "data").exists()
