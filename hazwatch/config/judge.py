@@ -59,7 +59,7 @@ def rule_faults(revision: Revision) -> Iterator[Problem]:
 
 def mapping_faults(config: Config) -> Iterator[Problem]:
     """What the sources say that the registry does not know. For a revision without other faults."""
-    directory = Directory.of(config.revision, config.sources, config.log.readings_partitions)
+    directory = Directory.of(config.revision, config.sources, config.log.partitions)
     yield from map(_from_ingest, directory.problems())
 
 

@@ -11,18 +11,21 @@ from schemas.problems import Problem
 from schemas.registry import Struct
 
 MOST_PARTITIONS = 256
+_PARTITIONS = {"embedded": 1, "kafka": 4}
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):
     """`kind` embedded needs nothing else; kafka needs `bootstrap`, `host:port`, several separated by commas.
 
-    The numbers of partitions are given once, when the log is made: a changed number refuses to start. TLS is used when
+    The numbers of partitions are given once, when the log is made: a changed number refuses to start. Partitions are
+    for sharing the work among machines; on one they only cost. So `readings_partitions` is 1 for the embedded log and 4
+    on Kafka unless it is given. TLS is used when
     `tls` or a certificate is given, SASL when `username` is. Paths are relative to the configuration file.
     """
 
     kind: Literal["embedded", "kafka"] = "embedded"
     bootstrap: str = ""
-    readings_partitions: int = 4
+    readings_partitions: int | None = None
     events_partitions: int = 1
     replicas: int | None = None
     tls: bool = False
@@ -44,8 +47,9 @@ class LogConfig(Struct, frozen=True, kw_only=True):
             if not host or not port.isdigit():
                 yield Problem.of("[log].bootstrap", f"{address!r} is no address", "write host:port")
         for name in ("readings_partitions", "events_partitions"):
-            if not 1 <= getattr(self, name) <= MOST_PARTITIONS:
-                yield Problem.of(f"[log].{name}", f"{getattr(self, name)} is out of bounds", f"1 to {MOST_PARTITIONS}")
+            given = getattr(self, name)
+            if given is not None and not 1 <= given <= MOST_PARTITIONS:
+                yield Problem.of(f"[log].{name}", f"{given} is out of bounds", f"1 to {MOST_PARTITIONS}")
         if self.replicas is not None and self.replicas < 1:
             yield Problem.of("[log].replicas", f"{self.replicas} is out of bounds", "1 or more; 3 in production")
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
@@ -55,7 +59,12 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 
     def topics(self) -> tuple[TopicSpec, ...]:
         """The topics that this log must have."""
-        return topic_specs(self.readings_partitions, self.events_partitions)
+        return topic_specs(self.partitions, self.events_partitions)
+
+    @property
+    def partitions(self) -> int:
+        """Partitions of `readings` and `backfill`."""
+        return self.readings_partitions or _PARTITIONS[self.kind]
 
     def password(self) -> str | None:
         """The password from its file, None without one. Raises OSError."""
