@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
+from playwright.async_api import expect
 
 from hazwatch.failpoints import NAMES
 from schemas.alarms import Alarm, Receipt, ReceiptKind, State
 from schemas.records import Kind
 from schemas.time import MS
+from tests.console.screen import Screen, open_screen
 from tests.journeys.system import READY_S, Delivery, System
+from tests.parts.chromium import chromium
 from tests.parts.net import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -122,18 +125,30 @@ async def once_in_postgresql(system: System, alarms: tuple[Alarm, ...]) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.part("chromium")
+@pytest.mark.usefixtures("pages")
 async def test_killed_at_every_fail_point(system: System) -> None:
     points = NAMES if system.name == "embedded" else ON_FULL
-    undisturbed = await run(system)
-    assert undisturbed.deliveries == undisturbed.distinct == 4
-    await settle(system, undisturbed.alarms)
-    for failpoint in points:
-        killed = await run(system, failpoint)
-        assert killed.notices == undisturbed.notices, failpoint
-        assert killed.distinct == undisturbed.distinct, failpoint
-        copies = killed.deliveries - killed.distinct
-        print(f"{system}: killed {failpoint}: {killed.distinct} notices, {copies} copies")
-        assert copies <= 1, failpoint
-        assert [a.subject for a in await system.alarms() if a.subject in (GAS, PRESSURE)].count(GAS) == 1
-        await once_in_postgresql(system, killed.alarms)
-        await settle(system, killed.alarms)
+    async with chromium() as browser, open_screen(browser, system.base, "admin", system.first_password) as screen:
+        await screen.page.fill("#alarm-filter", "FAILPOINT")
+        undisturbed = await run(system)
+        assert undisturbed.deliveries == undisturbed.distinct == len(SCRIPT)
+        await once_everywhere(system, screen, undisturbed.alarms)
+        await settle(system, undisturbed.alarms)
+        for failpoint in points:
+            killed = await run(system, failpoint)
+            assert killed.notices == undisturbed.notices, failpoint
+            assert killed.distinct == undisturbed.distinct, failpoint
+            copies = killed.deliveries - killed.distinct
+            print(f"{system}: killed {failpoint}: {killed.distinct} notices, {copies} copies")
+            assert copies <= 1, failpoint
+            await once_everywhere(system, screen, killed.alarms)
+            await settle(system, killed.alarms)
+
+
+async def once_everywhere(system: System, screen: Screen, alarms: tuple[Alarm, ...]) -> None:
+    """The API, the page and PostgreSQL show each alarm, and each once."""
+    assert sorted(a.subject for a in await system.alarms() if a.subject in (GAS, PRESSURE)) == [PRESSURE, GAS]
+    await expect(screen.rows).to_have_count(len(alarms))
+    assert sorted(await screen.order()) == sorted(alarm.id for alarm in alarms)
+    await once_in_postgresql(system, alarms)
