@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Trend } from "../src/core/api";
-import { append, badSpans, columnsOf, emptyColumns, longestStep, trim } from "../src/core/series";
+import { append, badSpans, columnsOf, emptyColumns, longestStep, trim, worse, worstSince } from "../src/core/series";
 
 function trend(t: number[], v: (number | null)[], q = t.map(() => 0)): Trend {
   return { tag: "x", start: 0, end: 1, live_from: 0, missing: null, t, lo: v, hi: v, v, q };
@@ -37,5 +37,12 @@ describe("series", () => {
     trim(columns, 100_000);
     expect(columns.t[0]).toBe(100);
     expect(new Set([columns.t, columns.lo, columns.hi, columns.v, columns.q].map((column) => column.length)).size).toBe(1);
+  });
+  it("knows the worst since an alarm began, on either side, without bad data", () => {
+    const columns = columnsOf(trend([1000, 2000, 3000, 4000, 5000], [99, 20, 41, 500, 12], [0, 0, 0, 131, 0]), 1);
+    expect(worstSince(columns, 2000, "high")).toBe(41);
+    expect(worstSince(columns, 2000, "low")).toBe(12);
+    expect(worstSince(columns, 6000, "high")).toBe(null);
+    expect([worse("high", null, 3), worse("low", 2, null), worse("high", 2, 3), worse("low", 2, 3)]).toEqual([3, 2, 3, 2]);
   });
 });

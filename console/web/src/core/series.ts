@@ -66,6 +66,22 @@ export function trim(columns: Columns, from: number): void {
   for (const column of [columns.t, columns.lo, columns.hi, columns.v, columns.q]) column.splice(0, gone);
 }
 
+/** The worse of two values on a side of the range, whichever are there. */
+export function worse(side: string, one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return side === "low" ? Math.min(one, other) : Math.max(one, other);
+}
+
+/** The worst value since `from` (ms), null when there is none; bad data is no value. */
+export function worstSince(columns: Columns, from: number, side: string): number | null {
+  const bounds = side === "low" ? columns.lo : columns.hi;
+  let found: number | null = null;
+  for (let n = columns.t.length - 1; n >= 0 && (columns.t[n] as number) * 1000 >= from; n--) {
+    if ((columns.q[n] as number) < FIRST_BAD) found = worse(side, found, bounds[n] ?? null);
+  }
+  return found;
+}
+
 export interface BadSpan {
   readonly from: number;
   readonly to: number;

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { AlarmDetail } from "../core/api";
 import { formatAge, formatLimit, formatMoment, formatValue, plainName } from "../core/format";
+import { type Columns, worse, worstSince } from "../core/series";
 import { type Alarm, isReturned, shownLevel, shownTier, type Tag, wantsAcknowledgement } from "../core/types";
 import { say, t } from "../i18n";
 import { alarmList, alarmsVersion, api, clock, selection, store, tagsByNumber, valuesVersion } from "../state";
@@ -54,6 +55,10 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
   const words = t.value;
   const detail = useSignal<AlarmDetail | null>(null);
   const comment = useRef<HTMLInputElement>(null);
+  const seen = useSignal<number | null>(null);
+  useEffect(() => {
+    seen.value = null;
+  }, [alarm.episode]);
   useEffect(() => {
     let current = true;
     api.alarm(alarm.id).then(
@@ -69,6 +74,10 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
     };
   }, [alarm.id, alarm.episode]);
   const tag = tagsByNumber.value.get(alarm.tag);
+  /** An alarm says its worst value when it changes; between two changes the trend knows more. */
+  const look = (columns: Columns): void => {
+    if (alarm.alarmClass === "process") seen.value = worse(alarm.side, seen.peek(), worstSince(columns, alarm.onset, alarm.side));
+  };
   const tier = shownTier(alarm);
   const mark = levelMark(shownLevel(alarm));
   return (
@@ -95,7 +104,9 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
           <span class="number">{alarm.limit === null ? "—" : formatLimit(alarm.limit)}</span>
         </Fact>
         <Fact name={words.peak}>
-          <span class="number">{formatValue(alarm.peakValue)}</span>
+          <span class="number" data-test="worst">
+            {formatValue(worse(alarm.side, alarm.peakValue, seen.value))}
+          </span>
         </Fact>
         <Fact name={words.since} note={formatAge(clock.value - alarm.raised)}>
           <span class="number">{formatMoment(alarm.raised, clock.value)}</span>
@@ -112,7 +123,7 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
       ) : (
         alarm.comment && <p class="comment">{plainName(alarm.comment)}</p>
       )}
-      {tag && <TrendPane tag={tag} alarm={alarm} />}
+      {tag && <TrendPane tag={tag} alarm={alarm} onData={look} />}
       <GuidancePane guidance={detail.value?.guidance} raised={alarm.raised} open={wantsAcknowledgement(alarm)} />
     </aside>
   );

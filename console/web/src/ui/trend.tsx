@@ -3,7 +3,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
-import { append, columnsOf, emptyColumns, trim } from "../core/series";
+import { append, type Columns, columnsOf, emptyColumns, trim } from "../core/series";
 import type { Alarm, Tag } from "../core/types";
 import { language, t } from "../i18n";
 import { api, clock, fresh, RANGES, store, valuesVersion } from "../state";
@@ -12,7 +12,7 @@ import { chartOf } from "./chart";
 
 type RangeKey = (typeof RANGES)[number]["key"];
 
-export function TrendPane(props: { tag: Tag; alarm: Alarm | null }): JSX.Element {
+export function TrendPane(props: { tag: Tag; alarm: Alarm | null; onData?: (columns: Columns) => void }): JSX.Element {
   const { tag } = props;
   const words = t.value;
   const range = useSignal<RangeKey>("range10m");
@@ -26,11 +26,14 @@ export function TrendPane(props: { tag: Tag; alarm: Alarm | null }): JSX.Element
   const loaded = useRef(0);
   const latest = useRef<Alarm | null>(null);
   latest.current = props.alarm;
+  const tell = useRef(props.onData);
+  tell.current = props.onData;
   const span = RANGES.find((candidate) => candidate.key === range.value)?.ms ?? RANGES[0].ms;
 
   function draw(): void {
     const { t: times, lo, hi, v } = data.current;
     empty.value = times.length === 0;
+    tell.current?.(data.current);
     const now = clock.peek() / 1000;
     chart.current?.batch(() => {
       chart.current?.setData([times, lo, hi, v], false);
