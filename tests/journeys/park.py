@@ -1,7 +1,7 @@
 """The park of the journeys: a few tags, each for one journey, and the configuration files that say so.
 
 Every journey has tags of its own, so that all can share one running system. Gas points have no off-delay, so that an
-alarm returns with the reading that is normal again.
+alarm returns with the reading that is normal again. The two hazard sources are two cells, in a partition each.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pressure(name: str) -> Point:
     """A pressure with four limits and a deadband."""
     return Point(
         name,
-        hazard_source="tank-farm",
+        hazard_source="spheres",
         measure="pressure",
         cas="",
         unit="MPa",
@@ -116,7 +116,7 @@ ALARMING = tuple(Point(f"metal.CO-LOAD-{i:02}") for i in range(25))
 
 BUSY = tuple(
     Point(name, source, "temperature", "", "degC", -40.0, 400.0, high=300.0, high_high=350.0, profile="none")
-    for source, enterprise in (("foundry", "metal"), ("tank-farm", "lpg"))
+    for source, enterprise in (("foundry", "metal"), ("spheres", "lpg"))
     for name in (f"{enterprise}.TT-LOAD-{i:02}" for i in range(50))
 )
 """The points of the load, half in each enterprise, that never alarm."""
@@ -200,7 +200,7 @@ grade = 3
 name = { zh = "铸造车间", en = "Foundry" }
 
 [[hazard_source]]
-id = "tank-farm"
+id = "spheres"
 enterprise = "lpg"
 grade = 2
 name = { zh = "球罐区", en = "Spheres" }
