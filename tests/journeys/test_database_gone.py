@@ -30,7 +30,7 @@ PHASE_S = float(os.environ.get("HAZWATCH_DATABASE_GONE_S", "15"))
 PHASES = ("before", "during", "after")
 PROMISED_FACTOR, PROMISED_MS = 1.1, 20.0
 NOISE_MS = 150.0
-WORST_MS = 2000.0
+WORST_MS = 5000.0
 NAME = "metal.CO-GONE"
 
 

@@ -70,14 +70,14 @@ def test_at_a_speed_it_keeps_pace_and_writes_as_it_goes(site: Path) -> None:
     rows = "".join(f"{START + s},{30 if s >= 1 else 5}\n" for s in range(7))
     (site / "recording.csv").write_text("time,CO_GT\n" + rows)
     argv = [sys.executable, "-m", "hazwatch", "replay", "recording.csv", "--config", "site.toml", "--speed", "3"]
+    began = time.monotonic()
     with subprocess.Popen(argv, cwd=site, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         first = msgspec.json.decode(process.stdout.readline(), type=Line)
-        began = time.monotonic()
         assert process.wait(60) == 0
         took = time.monotonic() - began
     assert first.change == "raise"
-    assert took > (5 + 5) / 3 * 0.8, "five seconds of readings and what delays may take behind them"
+    assert took > (5 + 5) / 3, "five seconds of readings and what delays may take behind them"
 
 
 @pytest.mark.parametrize(
