@@ -21,7 +21,7 @@ from hazwatch.bench.machine import this_machine
 from hazwatch.bench.parts import PartFailed
 from hazwatch.bench.plan import WIDTH, Shape, Step
 from hazwatch.bench.result import Report, Result
-from hazwatch.bench.run import RunFailed, Settings, measure
+from hazwatch.bench.run import Settings, measure
 from hazwatch.bench.system import NoMosquitto, system
 
 BATCH_RATES, SINGLE_RATES = (50_000, 100_000, 200_000), (2_500, 5_000)
@@ -129,7 +129,7 @@ def _bench(steps: list[Step], settings: Settings, partitions: int, home: Path, *
             with system(step, folder, tags=settings.tags, partitions=partitions) as running:
                 settings_in_use |= durability(running, step)
                 result = measure(step, settings, running, say)
-        except (PartFailed, RunFailed, NoMosquitto) as error:
+        except (PartFailed, NoMosquitto) as error:
             failures[str(step)] = str(error)
             say(f"  failed: {error}")
             continue

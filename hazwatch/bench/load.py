@@ -2,8 +2,9 @@
 
     python -m hazwatch.bench.load LOAD.json RESULT.json
 
-It says `ready` when it is connected, begins at a line on its standard input, and says `done` when everything that it
-published is acknowledged. It knows the broker and nothing of what stands behind it.
+It says `ready` when it is connected, begins at a line on its standard input, says `published` at the end of the
+measured time and `done` when all is acknowledged and its account is made; then it waits to be ended. It knows the broker
+and nothing of what stands behind it.
 """
 
 from __future__ import annotations
@@ -227,6 +228,7 @@ def main(plan: Path, result: Path) -> None:
     print("published", flush=True)
     result.write_bytes(msgspec.json.encode(run.finish()))
     print("done", flush=True)
+    sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from hazwatch.processes import describe, die_with_parent
 
@@ -31,7 +31,7 @@ class Part:
                 argv,
                 cwd=folder,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if name == "load" else log,
+                stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent,
                 start_new_session=True,
@@ -52,11 +52,9 @@ class Part:
         pipe.write(line.encode() + b"\n")
         pipe.flush()
 
-    def hear(self) -> str:
-        """The next line of its standard output; "" at its end. Blocks."""
-        pipe: IO[bytes] | None = self.process.stdout
-        assert pipe is not None
-        return pipe.readline().decode().strip()
+    def has_said(self, word: str) -> bool:
+        """Whether a line of its own in its output is `word`."""
+        return word.encode() in self.log.read_bytes().split(b"\n")
 
     def stop(self, within_s: float = STOP_S) -> None:
         """End it with SIGTERM, past the deadline its whole session with SIGKILL."""
@@ -67,9 +65,8 @@ class Part:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 class Parts:

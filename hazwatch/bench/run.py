@@ -22,15 +22,14 @@ from hazwatch.bench.system import System
 from historian.verify import Ledger, ledger
 
 LOOK_S = 5.0
-STORED_S = 180.0
+STORED_S = 300.0
+STALLED_S = 30.0
+LOOK_STORED_S = 0.2
 HOOKS_S = 15.0
+READY_S = 60.0
 LOAD_END_S = 300.0
 FULL_CORE = 90.0
 """A process over this percentage of a core is saturated: it has one thread that matters."""
-
-
-class RunFailed(RuntimeError):
-    """The run came to no result; the message says why."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -43,14 +42,13 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def measure(step: Step, settings: Settings, running: System, say: Callable[[str], None]) -> Result:
-    """Load a running system and measure it. Raises `PartFailed`, `RunFailed`."""
+    """Load a running system and measure it. Raises `PartFailed`."""
     load = _load(step, settings, running)
     parts = running.parts
     plan, outcome = running.folder / "load.json", running.folder / "load.result.json"
     plan.write_bytes(msgspec.json.encode(load))
     generator = parts.start("load", [sys.executable, "-m", "hazwatch.bench.load", str(plan), str(outcome)])
-    if generator.hear() != "ready":
-        raise RunFailed(f"the load did not begin\n{generator.tail()}")
+    parts.wait("the load is connected", lambda: generator.has_said("ready"), READY_S)
     generator.say("go")
     say(f"  warming up for {settings.warm_up_s:g} s")
     parts.sleep(settings.warm_up_s)
@@ -62,24 +60,22 @@ def measure(step: Step, settings: Settings, running: System, say: Callable[[str]
     _watch(running, probe, settings.seconds)
     last = snapshot(time.monotonic(), parts.pids)
     probe.look()
+    taken_s = last.at_s - first.at_s
+    rate = {name: (count - counts_before.get(name, 0.0)) / taken_s for name, count in probe.counts.items()}
+    depths = {name: depth for name, depth in sorted(probe.depths.items()) if depth}
     names = {pid: title(pid) for pid in last.processes}
-    if generator.hear() != "published":
-        raise RunFailed(f"the load ended early\n{generator.tail()}")
+    parts.wait("the load has published", lambda: generator.has_said("published"), LOAD_END_S)
     ended = time.monotonic()
     say("  waiting until everything is stored, and counting it")
-    if generator.hear() != "done":
-        raise RunFailed(f"the load did not end\n{generator.tail()}")
+    parts.wait("the load has made its account", lambda: generator.has_said("done"), LOAD_END_S)
     parts.stop("load")
     made = msgspec.json.decode(outcome.read_bytes(), type=LoadResult)
-    stored, stored_s = _stored(running, made.rows)
+    stored, stored_s = _stored(running, probe, made.rows)
     raised = [r for r in made.raised if r.measured]
     hooks = _hooks(running, made.raised)
-    taken_s = last.at_s - first.at_s
-    rate = {name: (probe.counts.get(name, 0.0) - counts_before.get(name, 0.0)) / taken_s for name in probe.counts}
     cpu, busiest = _cpu(first, last, names)
     total = sum(cpu.values())
     machine = (last.machine[0] - first.machine[0]) / taken_s * 100
-    behind = {k: v for k, v in sorted(probe.depths.items()) if v}
     return Result(
         step=step,
         tags=settings.tags,
@@ -97,7 +93,7 @@ def measure(step: Step, settings: Settings, running: System, say: Callable[[str]
         cpu_total=total,
         machine_busy=machine,
         busiest=busiest[:6],
-        depths=behind,
+        depths=depths,
         stored_after_s=max(0.0, stored_s - ended),
         account=_account(made, stored, hooks),
         saturated=_saturated(busiest, machine, first, last),
@@ -126,23 +122,18 @@ def _watch(running: System, probe: Probe, seconds: float) -> None:
             probe.look()
 
 
-def _stored(running: System, rows: int) -> tuple[Ledger, float]:
-    """The database's ledger once as many rows stand there as were published, or nothing more has come for long.
+def _stored(running: System, probe: Probe, rows: int) -> tuple[Ledger, float]:
+    """The database's ledger once the historian has stored as many rows as were published, or stores nothing more.
 
-    Returns it with the time (monotonic) at which the rows were complete.
+    Returns it with the time (monotonic) at which the last rows came.
     """
     until = time.monotonic() + STORED_S
-    with psycopg.connect(running.database_url, autocommit=True) as conn:
-        count, grew_s = -1, time.monotonic()
-        while True:
-            running.parts.check()
-            found = conn.execute("SELECT count(*) FROM readings").fetchone()
-            now, before = int(found[0]) if found else 0, count
-            if now != before:
-                count, grew_s = now, time.monotonic()
-            if now >= rows or time.monotonic() > min(until, grew_s + STORED_S / 6):
-                break
-            time.sleep(0.2)
+    stored, grew_s = -1.0, time.monotonic()
+    while stored < rows and time.monotonic() < min(until, grew_s + STALLED_S):
+        running.parts.sleep(LOOK_STORED_S)
+        probe.look()
+        if (now := probe.counts.get("stored", 0.0)) != stored:
+            stored, grew_s = now, time.monotonic()
     return asyncio.run(_ledger(running.database_url)), grew_s
 
 
