@@ -3,8 +3,8 @@
     python -m hazwatch.bench.load LOAD.json RESULT.json
 
 It says `ready` when it is connected, begins at a line on its standard input, says `published` at the end of the
-measured time and `done` when all is acknowledged and its account is made; then it waits to be ended. It knows the broker
-and nothing of what stands behind it.
+measured time and `done` when all is acknowledged and its account is made; then it waits to be ended. It knows the
+broker and nothing of what stands behind it.
 """
 
 from __future__ import annotations
