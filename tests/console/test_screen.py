@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from playwright.async_api import Browser, expect
 
 from console import pages as console_pages
+from schemas.quality import Quality
 from schemas.registry import Measure, Tag
 from schemas.text import Text
 from tests.console.desk import Desk, open_desk, until
@@ -250,11 +251,22 @@ async def test_detail_trend_and_guidance(desk: Desk, browser: Browser) -> None:
         assert desk.plant.alarms[alarm.id].comment == "crew on the way"
 
 
+async def test_the_worst_value_is_never_milder_than_what_the_trend_shows(desk: Desk, browser: Browser) -> None:
+    """An alarm that rises no level says nothing new for as long as it lasts, while its value goes on."""
+    async with open_screen(browser, desk.base) as screen:
+        alarm = await desk.plant.raise_alarm(1, value=40.0)
+        await screen.row(alarm.id).click()
+        worst = screen.page.locator("[data-test=worst]")
+        await expect(worst).to_have_text("40.0")
+        for value, shown in ((104.3, "104.3"), (55.0, "104.3")):
+            desk.plant.overrides[1] = (value, Quality.GOOD)
+            await expect(screen.page.locator("[data-test=detail]")).to_contain_text(f"{value}")
+            await expect(worst).to_have_text(shown)
+
+
 async def test_points_filter_quality_and_silence(tmp_path: Path, browser: Browser) -> None:
     plant = await Plant.open(tmp_path / "log")
     plant.frozen_tags = {2}
-    from schemas.quality import Quality
-
     plant.overrides[3] = (float("nan"), Quality.SENSOR_FAILURE)
     async with open_desk(tmp_path, plant=plant) as desk, open_screen(browser, desk.base) as screen:
         points = screen.page.locator("[data-test=point-row]")
