@@ -206,17 +206,18 @@ def _title(told: dict[str, str], alarm: Alarm, drill: bool, language: Language) 
 
 
 def _measured(told: dict[str, str], alarm: Alarm, language: Language) -> str:
-    """The value against its limit, each with its unit; nothing when the alarm's own text says both."""
-    if told["value"] and told["value"] in told["what"] and told["limit"] in told["what"]:
+    """The value against its limit, each with its unit, without what the alarm's own text says already."""
+    said = told["value"] in told["what"]
+    if told["value"] and said and told["limit"] in told["what"]:
         return ""
     unit = f" {told['unit']}" if told["unit"] else ""
-    value = "" if not told["value"] else told["value"] + (unit if alarm.value is not None else "")
+    value = "" if not told["value"] or said else told["value"] + (unit if alarm.value is not None else "")
     limit = f"{told['limit']}{unit}" if told["limit"] else ""
     if not limit or alarm.alarm_class is not AlarmClass.PROCESS:
         return value
     name = told["level"] if alarm.level else ("限值" if language == "zh" else "limit")
     if not value:
-        return f"{name} {limit}" if language == "zh" else f"{name} limit {limit}"
+        return f"{name} {limit}" if language == "zh" or not alarm.level else f"{name} limit {limit}"
     if language == "zh":
         return f"{value}（{name} {limit}）"
     return f"{value} ({name} limit {limit})" if alarm.level else f"{value} (limit {limit})"

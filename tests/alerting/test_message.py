@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from alerting.chainwatch import ChainFault, ChainNews, chain_notice
 from alerting.contacts import Contact, Contacts, check
@@ -63,6 +64,19 @@ def test_the_end_names_the_peak_and_who_acknowledged() -> None:
     assert told.title == "【红色1级】恢复正常：1号炉一氧化碳高，12 ppm（限值 40 ppm）"
     assert "峰值：80 ppm" in told.body
     assert "状态：正常（wang 2026-03-01 16:00:00）" in told.body
+
+
+def test_a_value_that_the_text_says_is_not_said_again() -> None:
+    desk = Desk()
+    desk.say(change(2, 1, value=80.0))
+    desk.say(
+        change(0, 2, value=12.0, text=Text("1号炉 12 ppm，已恢复正常", "Furnace 1 12 ppm, back to normal")), after_s=60
+    )
+    notice = Notice(
+        id="n", channel="c", recipient="", reason=Change.RETURN, tier=1, due_ns=START + MINUTE, alarm=desk.alarm
+    )
+    assert message(deliver(notice), "zh").title == "【红色1级】恢复正常：1号炉 12 ppm，已恢复正常，限值 40 ppm"
+    assert message(deliver(notice), "en").title.endswith(": Furnace 1 12 ppm, back to normal, limit 40 ppm")
 
 
 def test_over_range_a_drill_and_a_fault_without_a_value() -> None:
