@@ -69,12 +69,9 @@ def test_the_end_names_the_peak_and_who_acknowledged() -> None:
 def test_a_value_that_the_text_says_is_not_said_again() -> None:
     desk = Desk()
     desk.say(change(2, 1, value=80.0))
-    desk.say(
-        change(0, 2, value=12.0, text=Text("1号炉 12 ppm，已恢复正常", "Furnace 1 12 ppm, back to normal")), after_s=60
-    )
-    notice = Notice(
-        id="n", channel="c", recipient="", reason=Change.RETURN, tier=1, due_ns=START + MINUTE, alarm=desk.alarm
-    )
+    desk.say(change(0, 2, value=12.0), after_s=60)
+    alarm = replace(desk.alarm, text=Text("1号炉 12 ppm，已恢复正常", "Furnace 1 12 ppm, back to normal"))
+    notice = Notice(id="n", channel="c", recipient="", reason=Change.RETURN, tier=1, due_ns=START + MINUTE, alarm=alarm)
     assert message(deliver(notice), "zh").title == "【红色1级】恢复正常：1号炉 12 ppm，已恢复正常，限值 40 ppm"
     assert message(deliver(notice), "en").title.endswith(": Furnace 1 12 ppm, back to normal, limit 40 ppm")
 
