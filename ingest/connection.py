@@ -27,6 +27,9 @@ from ingest.config import MqttConfig
 PACKETS_PER_WAKE = 64
 """So many messages are read before the loop serves others again."""
 
+WAKES_PER_GATHER = 4
+"""How many times that much `gather` reads at most."""
+
 T = TypeVar("T")
 
 
@@ -59,6 +62,7 @@ class Connection:
         self._acks_queued = False
         self._sock: Any = None
         self._paused = False
+        self._resting = False
         self._inbox: list[Message] = []
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.failed: asyncio.Future[BaseException] = self._loop.create_future()
@@ -112,14 +116,33 @@ class Connection:
 
     def pause(self) -> None:
         """Read nothing more until `resume`: the broker waits behind TCP."""
-        if not self._paused and self._sock is not None:
-            self._loop.remove_reader(self._sock)
         self._paused = True
+        self._listen()
 
     def resume(self) -> None:
-        if self._paused and self._sock is not None:
-            self._loop.add_reader(self._sock, self._readable)
         self._paused = False
+        self._listen()
+
+    def rest(self) -> None:
+        """Let what comes gather in the socket until `gather`: the process need not wake up for every message."""
+        self._resting = True
+        self._listen()
+
+    def gather(self) -> None:
+        """End of the rest: deliver at once what has come meanwhile."""
+        self._resting = False
+        self._listen()
+        if self._sock is not None and not self._paused:
+            self._guarded(self._read_all)
+
+    def _listen(self) -> None:
+        """Be called for what comes, or not."""
+        if self._sock is None:
+            return
+        if self._paused or self._resting:
+            self._loop.remove_reader(self._sock)
+        else:
+            self._loop.add_reader(self._sock, self._readable)
 
     def keep_alive(self) -> None:
         """Call once a second: pings, and finds a dead peer."""
@@ -233,7 +256,7 @@ class Connection:
         if sock is None:
             raise ConnectionError("the connection ended at once")
         self._sock = sock
-        self._loop.add_reader(sock, self._readable)
+        self._listen()
         if self._client.want_write():
             self._loop.add_writer(sock, self._writable)
 
@@ -246,18 +269,27 @@ class Connection:
     def _readable(self) -> None:
         self._guarded(self._read)
 
-    def _read(self) -> None:
+    def _read_all(self) -> None:
+        for _ in range(WAKES_PER_GATHER):
+            if not self._read():
+                break
+
+    def _read(self) -> bool:
+        """Read and deliver; whether there may be more."""
+        more = True
         for _ in range(PACKETS_PER_WAKE):
             before = len(self._inbox)
             self._client.loop_read()
             if len(self._inbox) == before or self._client.socket() is None:
+                more = False
                 break
         inbox, self._inbox = self._inbox, []
         if inbox:
             self._deliver(inbox)
-        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() and not self._paused:
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() and not self._paused and not self._resting:
             # What TLS has already decrypted wakes no selector.
             self._loop.call_soon(self._readable)
+        return more
 
     def _writable(self) -> None:
         self._guarded(self._client.loop_write)

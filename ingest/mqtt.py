@@ -86,6 +86,16 @@ class Mqtt:
         if self._connection is not None:
             self._connection.resume()
 
+    def rest(self) -> None:
+        """Let messages gather until `gather`."""
+        if self._connection is not None:
+            self._connection.rest()
+
+    def gather(self) -> None:
+        """Deliver, before this returns, what has come since `rest`."""
+        if self._connection is not None:
+            self._connection.gather()
+
     async def _session(self) -> bool:
         """One connection from beginning to end; whether its end was asked for by `reconnect`."""
         self._epoch += 1

@@ -197,6 +197,7 @@ class Ingest:
         if self._window is None and not self._ended and (self._intake.batcher.rows or self._intake.letters):
             wait_s = WIDE_WINDOW_S if self._merged >= MANY else self._window_s
             self._window = asyncio.get_running_loop().call_later(wait_s, self._flush)
+            self._mqtt.rest()
 
     def _note_whether_settled(self) -> None:
         """Settled: nothing is on its way to the log, and nothing in the log waits for its acknowledgement."""
@@ -206,6 +207,8 @@ class Ingest:
             self._settled.clear()
 
     def _flush(self) -> None:
+        """The end of the window: read what came meanwhile, all at once, and append."""
+        self._mqtt.gather()
         self._window = None
         for lane in [*self._intake.batcher.lanes(), *([_LETTERS] if self._intake.letters else [])]:
             if lane not in self._busy:
