@@ -77,7 +77,7 @@ def test_at_a_speed_it_keeps_pace_and_writes_as_it_goes(site: Path) -> None:
         assert process.wait(60) == 0
         took = time.monotonic() - began
     assert first.change == "raise"
-    assert took > (5 + 5) / 3, "five seconds of readings and what delays may take behind them"
+    assert took >= 6 / 3, "unpaced, it ends within the second that a start takes"
 
 
 @pytest.mark.parametrize(
