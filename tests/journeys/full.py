@@ -32,8 +32,7 @@ class Full(System):
     def __init__(self, folder: Path, sink: WebhookSink, park: Park) -> None:
         super().__init__(folder, sink, park)
         self._console = free_port()
-        self._mosquitto, self._kafka, self._postgres = Mosquitto(), Kafka(), Postgres()
-        self._parts: tuple[Server, ...] = (self._mosquitto, self._kafka, self._postgres)
+        self._parts: dict[type[Server], Server] = {}
         self._roles: dict[str, Supervised] = {}
 
     @property
@@ -42,11 +41,13 @@ class Full(System):
 
     @property
     def mqtt_port(self) -> int:
-        return self._mosquitto.port
+        return self._parts[Mosquitto].port
 
     @property
     def database(self) -> str:
-        return self._postgres.url()
+        postgres = self._parts[Postgres]
+        assert isinstance(postgres, Postgres)
+        return postgres.url()
 
     @property
     def ports(self) -> Sequence[int]:
@@ -70,17 +71,19 @@ class Full(System):
 
     async def _start_parts(self) -> None:
         """The parts, topics and first revision; once."""
-        if self._kafka.running:
+        if self._parts:
             return
+        for kind in (Mosquitto, Kafka, Postgres):
+            self._parts[kind] = kind()
         async with asyncio.TaskGroup() as starting:
-            for part in self._parts:
+            for part in self._parts.values():
                 starting.create_task(asyncio.to_thread(part.start))
         self.park = replace(
             self.park,
-            mqtt_port=self._mosquitto.port,
+            mqtt_port=self.mqtt_port,
             webhook_url=self.sink.url(HOOK),
-            bootstrap=self._kafka.bootstrap,
-            database_url=self._postgres.url(),
+            bootstrap=f"127.0.0.1:{self._parts[Kafka].port}",
+            database_url=self.database,
         )
         self.park.write(self.folder)
         made = await hazwatch("topics", "create", "--config", str(self.file))
@@ -97,7 +100,7 @@ class Full(System):
         self._roles.clear()
 
     def _postmaster(self) -> int:
-        return self._postgres.pid
+        return self._parts[Postgres].pid
 
     def everything(self) -> list[int]:
         return [pid for role in self._roles.values() if role.pid is not None for pid in tree(role.pid)]
@@ -105,6 +108,6 @@ class Full(System):
     async def close(self) -> None:
         await self._leave()
         await self._stop()
-        for part in self._parts:
+        for part in self._parts.values():
             await asyncio.to_thread(part.close)
         shutil.rmtree(self.folder, ignore_errors=True)
