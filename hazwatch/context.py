@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from eventlog.embedded.directory import partitions_of
 from eventlog.kafka.connection import KafkaConnection
 from eventlog.open import open_embedded_client, open_embedded_writer, open_kafka
 from eventlog.port import EventLog
@@ -76,9 +77,8 @@ async def open_log(
         # A log that is made anew beside old snapshots or an old history must be a newer one (LAWS C2), and nothing but
         # the clock knows how many there were.
         first = int(time.time())
-        async with open_embedded_writer(
-            data.log, config.log.topics(), first_incarnation=first, on_failure=_end_process
-        ) as opened:
+        topics = config.log.topics(made_with=partitions_of(data.log).get("readings"))
+        async with open_embedded_writer(data.log, topics, first_incarnation=first, on_failure=_end_process) as opened:
             yield opened
     else:
         async with open_embedded_client(data.log, wait_s=wait_s) as opened:

@@ -99,6 +99,16 @@ def check(directory: Path, specs: Sequence[TopicSpec]) -> None:
         raise TopicMissing(f"{directory}: " + "; ".join(problems))
 
 
+def partitions_of(directory: Path) -> dict[str, int]:
+    """How many partitions each topic of a log has; none where no log is yet."""
+    if not (directory / META_NAME).exists():
+        return {}
+    with _meta(directory, mode="ro") as con:
+        if not con.execute("SELECT 1 FROM sqlite_master WHERE name = 'topic'").fetchone():
+            return {}
+        return {spec.name: spec.partitions for spec in _topics(con)}
+
+
 def register(directory: Path, specs: Sequence[TopicSpec], first_incarnation: int) -> None:
     """Records the topics, whose files exist by now, and the first incarnation of a new log.
 

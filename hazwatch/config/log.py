@@ -18,9 +18,9 @@ class LogConfig(Struct, frozen=True, kw_only=True):
     """`kind` embedded needs nothing else; kafka needs `bootstrap`, `host:port`, several separated by commas.
 
     The numbers of partitions are given once, when the log is made: a changed number refuses to start. Partitions are
-    for sharing the work among machines; on one they only cost. So `readings_partitions` is 1 for the embedded log and 4
-    on Kafka unless it is given. TLS is used when
-    `tls` or a certificate is given, SASL when `username` is. Paths are relative to the configuration file.
+    for sharing the work among machines; on one they only cost. So `readings_partitions` is 1 for a new embedded log and
+    4 on Kafka unless it is given; an embedded log that was made with another number keeps it. TLS is used when `tls` or
+    a certificate is given, SASL when `username` is. Paths are relative to the configuration file.
     """
 
     kind: Literal["embedded", "kafka"] = "embedded"
@@ -57,13 +57,13 @@ class LogConfig(Struct, frozen=True, kw_only=True):
         if bool(self.username) != bool(self.password_file):
             yield Problem.of("[log].password_file", "user and password belong together", "give both or neither")
 
-    def topics(self) -> tuple[TopicSpec, ...]:
-        """The topics that this log must have."""
-        return topic_specs(self.partitions, self.events_partitions)
+    def topics(self, made_with: int | None = None) -> tuple[TopicSpec, ...]:
+        """The topics that this log must have. `made_with` is how many partitions of `readings` there already are."""
+        return topic_specs(self.readings_partitions or made_with or self.partitions, self.events_partitions)
 
     @property
     def partitions(self) -> int:
-        """Partitions of `readings` and `backfill`."""
+        """Partitions of `readings` and `backfill` in a new log."""
         return self.readings_partitions or _PARTITIONS[self.kind]
 
     def password(self) -> str | None:

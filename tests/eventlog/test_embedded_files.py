@@ -17,7 +17,7 @@ import pytest
 
 from eventlog.embedded import lane, log
 from eventlog.embedded.cleaning import AgeClock
-from eventlog.embedded.directory import bump_incarnation
+from eventlog.embedded.directory import bump_incarnation, partitions_of
 from eventlog.embedded.log import EmbeddedLog
 from eventlog.embedded.store import TopicWriter
 from eventlog.helpers import read_all
@@ -133,6 +133,12 @@ async def test_new_topics_and_other_limits_are_taken_over(tmp_path: Path) -> Non
             with pytest.raises(LogError, match="at most 50"):
                 await client.append("plain", 0, one(b"x" * 100))
         assert len([r async for r in read_all(opened, "plain", 0)]) == 1
+
+
+async def test_a_log_tells_how_many_partitions_it_was_made_with(tmp_path: Path) -> None:
+    assert partitions_of(tmp_path) == {}
+    async with open_embedded_writer(tmp_path, PLAIN):
+        assert partitions_of(tmp_path) == {spec.name: spec.partitions for spec in PLAIN}
 
 
 async def test_files_of_others_are_left_alone(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def test_kill_in_an_on_delay(system: System) -> None:
 
 
 async def test_clean_stop_and_second_run(system: System) -> None:
-    """Stopped within 10 s, nothing of it is left; started again after an outage, everything is as it was and goes on."""
+    """Stopped within 10 s, nothing of it is left; started again after an outage, all is as it was and goes on."""
     name = "metal.CO-STOP"
     await system.reading(name, 40.0)
     alarm = await system.listed(name, level_name="high_high")

@@ -1,0 +1,27 @@
+"""How a role gets hold of the log that its configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eventlog.port import TopicMissing
+from hazwatch.config import load_config
+from hazwatch.context import open_log
+from hazwatch.datadir import DataDir
+
+PARK = '[park]\nid = "p"\nname = "Park"\n'
+
+
+async def test_an_embedded_log_keeps_the_partitions_that_it_was_made_with(tmp_path: Path) -> None:
+    """Unless another number is given, which is refused: readings would change their partition."""
+    data, file = DataDir(tmp_path / "data"), tmp_path / "hazwatch.toml"
+    for log, partitions in ("readings_partitions = 4", 4), ("", 4):
+        file.write_text(f"{PARK}[log]\n{log}\n")
+        async with open_log(load_config(file), data, writer=True) as opened:
+            assert await opened.partitions("readings") == partitions
+    file.write_text(f"{PARK}[log]\nreadings_partitions = 2\n")
+    with pytest.raises(TopicMissing, match="has 4 partitions but 2 are configured"):
+        async with open_log(load_config(file), data, writer=True):
+            pass
