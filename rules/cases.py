@@ -1,12 +1,13 @@
 """Cases: examples beside a rule, run through a real fold (`hazwatch check`, and the examples of every kind).
 
-A case gives one tag's readings by second and the changes that must come of them. Around the readings the link is up,
-a heartbeat comes every 5 s and a tick every second, as in life. Only the rule of the case is asked.
+A case gives readings by second, of its tag or of others that it names, and the changes that must come of them. Around
+the readings the link is up, a heartbeat comes every 5 s and a tick every second, as in life. Only the rule of the case
+is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -30,6 +31,7 @@ _EPISODE = (Change.RAISE, Change.RISE, Change.FALL, Change.RETURN)
 _TICK = encode(Tick(by="case"))
 
 Seen = tuple[float, str, str]
+Row = tuple[int, Tag, float, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,18 @@ def run_example(kind: str, example: Example) -> CaseResult:
     """A worked example of a kind."""
     rule = Rule(id="example", kind=kind, params=dict(example.params))
     enterprise = Enterprise(id=example.tag.enterprise, park="park")
-    revision = Revision(number=1, parks=(Park(id="park"),), enterprises=(enterprise,), tags=(example.tag,))
+    revision = Revision(number=1, parks=(Park(id="park"),), enterprises=(enterprise,), tags=example.tags)
     return run_case(revision, rule, example.case)
 
 
 def run_case(revision: Revision, rule: Rule, case: RuleCase) -> CaseResult:
     """Run one case of `rule` over the tag that it names."""
     path = f"rules[{rule.id}].case[{case.name}]"
-    tag = next((t for t in revision.tags if t.name == case.tag and not t.retired), None)
+    known = {t.name: t for t in revision.tags if not t.retired}
+    tag = known.get(case.tag)
     if tag is None:
         return _refused(rule, case, Problem.of(f"{path}.tag", f"there is no tag {case.tag!r}", "name one of the tags"))
-    rows, problems = _readings(case, path)
+    rows, problems = _readings(case, known, path)
     problems += _unknown_words(case, path)
     if problems:
         return CaseResult(rule.id, case, (), tuple(problems))
@@ -75,22 +78,29 @@ def _refused(rule: Rule, case: RuleCase, problem: Problem) -> CaseResult:
     return CaseResult(rule.id, case, (), (problem,))
 
 
-def _readings(case: RuleCase, path: str) -> tuple[list[tuple[int, float, int]], list[Problem]]:
-    """The readings as (ns since the start, value, quality), and what is wrong with them."""
-    rows: list[tuple[int, float, int]] = []
+def _readings(case: RuleCase, known: Mapping[str, Tag], path: str) -> tuple[list[Row], list[Problem]]:
+    """The readings as (ns since the start, tag, value, quality), and what is wrong with them."""
+    rows: list[Row] = []
     problems: list[Problem] = []
     latest = 0
     for number, reading in enumerate(case.readings, 1):
         where = f"{path}.readings[{number}]"
+        tag = case.tag
+        match reading:
+            case (at, str() as tag, *rest):
+                reading = (at, *rest)
         match reading:
             case (int() | float() as at, int() | float() | None as value):
                 name = "GOOD" if value is not None else "NO_VALUE"
             case (int() | float() as at, int() | float() | None as value, str() as name):
                 pass
             case _:
-                cure = 'write [second, value] or [second, value, "QUALITY"]'
+                cure = 'write [second, value] or [second, value, "QUALITY"], of another tag [second, "tag", value]'
                 problems.append(Problem.of(where, "not a reading", cure))
                 continue
+        if tag not in known:
+            problems.append(Problem.of(where, f"there is no tag {tag!r}", "name one of the tags"))
+            continue
         if seconds(at) < latest:
             problems.append(Problem.of(where, f"second {at:g} comes before the one above it", "order them by time"))
         latest = max(latest, seconds(at))
@@ -98,7 +108,8 @@ def _readings(case: RuleCase, path: str) -> tuple[list[tuple[int, float, int]], 
             listed = ", ".join(Quality.__members__)
             problems.append(Problem.of(where, f"there is no quality {name!r}", f"one of: {listed}"))
             continue
-        rows.append((seconds(at), float("nan") if value is None else float(value), Quality[name.upper()]))
+        number_read = float("nan") if value is None else float(value)
+        rows.append((seconds(at), known[tag], number_read, Quality[name.upper()]))
     return rows, problems
 
 
@@ -116,20 +127,22 @@ def _last_second(case: RuleCase) -> int:
     return int(max(times, default=0)) + 2
 
 
-def _changes(
-    revision: Revision, rule: Rule, tag: Tag, rows: Iterable[tuple[int, float, int]], last_s: int
-) -> list[ConditionChange]:
-    alone = msgspec.structs.replace(rule, tags=(tag.name,), measures=(), case=())
+def _changes(revision: Revision, rule: Rule, tag: Tag, rows: Sequence[Row], last_s: int) -> list[ConditionChange]:
+    """What a fold of the case's tags alone says."""
+    tags = {tag.number: tag, **{other.number: other for _, other, *_ in rows}}
+    alone = msgspec.structs.replace(rule, tags=tuple(t.name for t in tags.values()), measures=(), case=())
     limits = () if rule.kind == "limits" else (Rule(id="limits", kind="limits"),)
-    small = msgspec.structs.replace(revision, number=max(1, revision.number), tags=(tag,), rules=(alone, *limits))
+    small = msgspec.structs.replace(
+        revision, number=max(1, revision.number), tags=tuple(tags.values()), rules=(alone, *limits)
+    )
     fold = Fold(compile_rules(small, 0, 1), 0, 1)
-    records: list[tuple[int, int, Kind, bytes | tuple[float, int]]] = []
-    up = encode(Link(name=tag.link, up=True))
+    records: list[tuple[int, int, Kind, bytes | tuple[int, float, int]]] = []
+    up = [encode(Link(name=link, up=True)) for link in sorted({t.link for t in tags.values()})]
     for second in range(last_s + 1):
         if second % BEAT_EVERY_S == 0:
-            records.append((second * SECOND, 0, Kind.LINK, up))
+            records += ((second * SECOND, 0, Kind.LINK, beat) for beat in up)
         records.append((second * SECOND, 1, Kind.TICK, _TICK))
-    records += ((at, 2, Kind.READINGS, (value, quality)) for at, value, quality in rows)
+    records += ((at, 2, Kind.READINGS, (of.number, value, quality)) for at, of, value, quality in rows)
     records.sort(key=lambda r: r[:2])
     found: list[ConditionChange] = []
     for offset, (at, _, kind, value) in enumerate(records):
@@ -137,7 +150,8 @@ def _changes(
         if isinstance(value, bytes):
             found += fold.apply(offset, now, kind, value)
         else:
-            found += fold.apply_readings(offset, now, batch([tag.number], [now], [value[0]], [value[1]]))
+            number, read, quality = value
+            found += fold.apply_readings(offset, now, batch([number], [now], [read], [quality]))
     return found
 
 

@@ -241,7 +241,7 @@ def warm_up() -> None:
     for kind in kinds().values():
         example = kind.examples[0]
         rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
-        book = compile_rules(Revision(number=1, parks=(), tags=(example.tag,), rules=(rule,)), 0, 1)
+        book = compile_rules(Revision(number=1, parks=(), tags=example.tags, rules=(rule,)), 0, 1)
         fold = Fold(book, 0, 1)
         beat = records.encode(Link(name=example.tag.link, up=True))
         for second in range(3):

@@ -18,6 +18,7 @@ from rules.admission import Admission
 from rules.compiling import kernel
 from rules.kinds import NO_ARRAY
 from rules.rulebook import CompiledRule
+from rules.windows import Held, Windows
 
 Changes = npt.NDArray[np.void]
 
@@ -47,7 +48,8 @@ def _save(n, index, first, members, conditions, gates, memory, remembers, to_con
 
 
 class Evaluator:
-    """The state of one rule in one partition: `conditions` (c,), `gates` (c, levels), `memory` (c,), `due` (1,)."""
+    """The state of one rule in one partition: `conditions` (c,), `gates` (c, levels), `memory` (c,), `due` (1,); and
+    the rings of its conditions if its kind keeps samples."""
 
     def __init__(self, compiled: CompiledRule) -> None:
         self.compiled = compiled
@@ -57,6 +59,9 @@ class Evaluator:
         self.gates = np.zeros((count, levels), machine.GATE)
         self.memory = np.zeros(count, compiled.kind.memory_dtype)
         self.due = np.array([machine.NEVER])
+        self.windows: Windows | None = None
+        if (dtype := compiled.kind.window_dtype) is not None:
+            self.windows = Windows(dtype, [w.plan.samples for w in compiled.watched], compiled.slot)
         self._most = compiled.most_per_tag
         self._remembers = compiled.kind.memory_dtype is not NO_ARRAY
         self._grow(512)
@@ -69,6 +74,8 @@ class Evaluator:
             np.zeros((room, self.gates.shape[1]), machine.GATE),
             np.zeros(room, self.memory.dtype),
         )
+        if self.windows is not None:
+            self.windows.grow(room)
 
     @property
     def id(self) -> str:
@@ -78,9 +85,15 @@ class Evaluator:
     def layout(self) -> str:
         """What a snapshot of this state must match: the conditions in their order, and the shapes of the arrays."""
         keys = "\n".join("\t".join(w.key) for w in self.compiled.watched)
-        arrays = (self.conditions, self.gates, self.memory)
+        arrays = self.arrays
         shapes = " ".join(f"{a.shape}{a.dtype.descr}" for a in arrays)
         return f"{self.id} {self.compiled.kind.name} {sha256(keys.encode()).hexdigest()[:16]} {shapes}"
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[np.void], ...]:
+        """All that is kept, in the order in which a snapshot has it."""
+        samples = () if self.windows is None else (self.windows.samples,)
+        return (self.conditions, self.gates, self.memory, *samples)
 
     @property
     def nothing(self) -> Changes:
@@ -105,12 +118,19 @@ class Evaluator:
         try:
             changes = c.kind.rows(
                 n, a.index, a.flags, a.at, a.value, a.quality, c.first, c.members, self.conditions, self.gates, c.setup,
-                c.params, self.memory, now_ns, append_ns, self._out, self.due,
+                c.params, self._held(), now_ns, append_ns, self._out, self.due,
             )  # fmt: skip
         except Exception as error:
             self._undo(a.index[:n], saved)
             raise RuleFailed(_reason(error)) from error
         return self._out[:changes]
+
+    def _held(self) -> npt.NDArray[np.void] | Held:
+        return self.memory if self.windows is None else self.windows.begin(self.memory)
+
+    def value(self, c: int) -> float | None:
+        """What the kind judged of condition c; None where that is the reading itself."""
+        return float(self.memory[c]["value"]) if "value" in (self.memory.dtype.names or ()) else None
 
     def _undo(self, index: npt.NDArray[np.int32], saved: int) -> None:
         touched = np.concatenate([self.compiled.members[a:b] for a, b in self._spans(index)])
@@ -121,6 +141,8 @@ class Evaluator:
         quiet = conditions["quiet"] != 0
         self.gates[touched[~quiet]] = gates[~quiet]
         self.gates["phase"][touched[quiet]] = machine.IDLE
+        if self.windows is not None:
+            self.windows.undo()
         self.due[0] = 0  # recomputed at the next record
 
     def _spans(self, index: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
@@ -140,8 +162,8 @@ class Evaluator:
         beat = c.kind.beat
         return self._all_or_nothing(
             lambda: beat(
-                link, since_ns, c.tag_at, admission.state, self.conditions, self.gates, c.setup, c.params, self.memory,
-                now_ns, append_ns, row, self._out, self.due,
+                link, since_ns, c.tag_at, admission.state, self.conditions, self.gates, c.setup, c.params,
+                self._held(), now_ns, append_ns, row, self._out, self.due,
             )
         )  # fmt: skip
 
@@ -151,6 +173,8 @@ class Evaluator:
             changes = call()
         except Exception as error:
             self.conditions, self.gates, self.memory = before
+            if self.windows is not None:
+                self.windows.undo()
             raise RuleFailed(_reason(error)) from error
         return self._out[:changes]
 
@@ -168,6 +192,10 @@ class Evaluator:
         mine, its = np.array(pairs).T
         self.conditions[mine] = old.conditions[its]
         self.gates[mine] = old.gates[its]
+        if self.windows is not None and old.windows is not None:
+            # a ring of another size begins anew, and so does what the kind knows of it
+            pairs = [(to, source) for to, source in pairs if self.windows.inherit(to, old.windows, source)]
+            mine, its = np.array(pairs, np.int64).reshape(-1, 2).T
         self.memory[mine] = old.memory[its]
         self.due[0] = 0
 

@@ -7,7 +7,7 @@ problems of all rules are reported at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -63,13 +63,15 @@ class Watched:
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
     """A rule over the tags of one partition. The conditions of tag j are `members[first[j]:first[j + 1]]`; `tag_at` is
-    the place of each condition's first tag."""
+    the place of each condition's first tag, `slot[k]` the place of `members[k]`'s tag among the tags of its condition.
+    """
 
     rule: Rule
     kind: Kind
     watched: tuple[Watched, ...]
     first: npt.NDArray[np.int32]
     members: npt.NDArray[np.int32]
+    slot: npt.NDArray[np.int32]
     tag_at: npt.NDArray[np.int32]
     setup: npt.NDArray[np.void]
     params: npt.NDArray[np.void]
@@ -168,27 +170,23 @@ class _Compiler:
         asked = [t for t in self.live if matches(rule, t)]
         if not asked and self.live and rule not in DEFAULT_RULES:
             self._problem(f"{path}.tags", "no tag matches", f"it asks for {', '.join((*rule.tags, *rule.measures))}")
-        seen: set[str] = set()
-        for tag in asked:
-            for problem in kind.check(tag, params):
-                if str(problem) not in seen:  # a parameter that is wrong for every tag is told once
-                    seen.add(str(problem))
-                    self._problem(f"{path}.{problem.path}", problem.message, problem.cure)
+        found = [problem for tag in asked for problem in kind.check(tag, params)]
+        found += [problem for cell in _cells(asked).values() for problem in kind.check_cell(cell, params)]
+        for problem in {str(problem): problem for problem in found}.values():  # what is wrong everywhere is told once
+            self._problem(f"{path}.{problem.path}", problem.message, problem.cure)
         return None if self.problems else self._compile(rule, kind, params, tags, links)
 
     def _compile(self, rule: Rule, kind: Kind, params: Any, tags: Sequence[Tag], links: Sequence[str]) -> CompiledRule:
-        cells: dict[str, list[Tag]] = defaultdict(list)
-        for tag in tags:
-            if matches(rule, tag):
-                cells[tag.cell_key].append(tag)
+        cells = _cells(t for t in tags if matches(rule, t))
         planned = [p for cell in cells.values() for p in kind.plan(cell, params)]
         place_of = {t.number: i for i, t in enumerate(tags)}
-        concerned: list[list[int]] = [[] for _ in tags]
+        concerned: list[list[tuple[int, int]]] = [[] for _ in tags]
         for c, plan in enumerate(planned):
-            for tag in plan.tags:
-                concerned[place_of[tag.number]].append(c)
+            for place, tag in enumerate(plan.tags):
+                concerned[place_of[tag.number]].append((c, place))
         first = np.concatenate([[0], np.cumsum([len(c) for c in concerned], dtype=np.int64)]).astype(np.int32)
-        members = np.array([c for cs in concerned for c in cs], np.int32)
+        members = np.array([c for cs in concerned for c, _ in cs], np.int32)
+        slot = np.array([place for cs in concerned for _, place in cs], np.int32)
         setup = np.zeros(len(planned), machine.SETUP)
         setup["levels"] = [len(p.levels) for p in planned]
         setup["holds"] = [p.holds for p in planned]
@@ -201,7 +199,8 @@ class _Compiler:
         for field in kind.param_dtype.names or ():
             values[field] = [p.values.get(field, 0) for p in planned]
         tag_at = np.array([place_of[p.tags[0].number] for p in planned], np.int32)
-        return CompiledRule(rule, kind, tuple(map(self._watched, planned)), first, members, tag_at, setup, values)
+        watched = tuple(map(self._watched, planned))
+        return CompiledRule(rule, kind, watched, first, members, slot, tag_at, setup, values)
 
     def _watched(self, plan: Planned) -> Watched:
         tag = plan.tags[0]
@@ -263,6 +262,14 @@ def matches(rule: Rule, tag: Tag) -> bool:
     if rule.measures and tag.measure not in rule.measures:
         return False
     return any(fnmatchcase(tag.name, pattern) for pattern in rule.tags)
+
+
+def _cells(tags: Iterable[Tag]) -> Mapping[str, list[Tag]]:
+    """The tags of each cell, in their order."""
+    cells: dict[str, list[Tag]] = defaultdict(list)
+    for tag in tags:
+        cells[tag.cell_key].append(tag)
+    return cells
 
 
 def _parks(places: Iterator[Place]) -> tuple[Place, ...]:

@@ -185,8 +185,8 @@ def _nbytes(arrays: list[npt.NDArray[Any]]) -> int:
 def _arrays(fold: Fold) -> list[npt.NDArray[Any]]:
     """All that a fold keeps in arrays, in the order in which a snapshot has it."""
     standing = fold.standing
-    rules = ((e.conditions, e.gates, e.memory) for e in standing.evaluators)
-    return [standing.admission.state, standing.admission.memory, *(array for three in rules for array in three)]
+    rules = (array for e in standing.evaluators for array in e.arrays)
+    return [standing.admission.state, standing.admission.memory, *rules]
 
 
 class _Parsed(NamedTuple):

@@ -69,7 +69,7 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
         received_ns=moment.received_ns,
         value=moment.value if finite else None,
         limit=level.limit if level else None,
-        unit=tag.unit,
+        unit=kind.unit(watched.plan),
         quality=moment.quality,
         gas=tag.cas,
         text=_text(compiled, watched, moment, level),
@@ -99,7 +99,7 @@ def _text(compiled: CompiledRule, watched: Watched, moment: Moment, level: Level
     try:
         spoken = compiled.kind.say(said)
         if level is not None and compiled.rule.text:
-            spoken = _own_words(compiled.rule.text, spoken, said)
+            spoken = _own_words(compiled.rule.text, spoken, said, compiled.kind.unit(watched.plan))
         return aged(spoken, age_s)
     except Exception:  # words must never cost an alarm
         what = name(watched.tag)
@@ -107,11 +107,11 @@ def _text(compiled: CompiledRule, watched: Watched, moment: Moment, level: Level
         return Text(zh=f"{what.zh} {title.zh}", en=f"{what.en} {title.en}")
 
 
-def _own_words(template: Text, spoken: Text, said: Said) -> Text:
+def _own_words(template: Text, spoken: Text, said: Said, unit: str) -> Text:
     """The rule's own text; `{tag}`, `{value}`, `{unit}`, `{limit}` and `{text}` (what the kind says) are filled in."""
-    tag, what = said.tag, name(said.tag)
+    what = name(said.tag)
     limit = "" if said.level is None or said.level.limit is None else number(said.level.limit)
-    common = {"value": number(said.value), "unit": tag.unit, "limit": limit}
+    common = {"value": number(said.value), "unit": unit, "limit": limit}
     return Text(
         zh=_filled(template.zh, {**common, "tag": what.zh, "text": spoken.zh}) or spoken.zh,
         en=_filled(template.en, {**common, "tag": what.en, "text": spoken.en}) or spoken.en,

@@ -188,6 +188,9 @@ class Standing:
             gate = evaluator.gates[c, stated - 1]
             onset, doubtful = int(gate["on_event"]), bool(gate["doubtful"])
         seen = bool(tag["seen"])
+        judged = evaluator.value(c)
+        if judged is None:
+            judged = float(tag["value"]) if seen else float("nan")
         moment = Moment(
             cause=here.cause,
             level=stated,
@@ -198,7 +201,7 @@ class Standing:
             at_ns=int(tag["at"]),
             received_ns=int(tag["live_append"]),
             append_ns=here.append_ns,
-            value=float(tag["value"]) if seen else float("nan"),
+            value=judged,
             quality=int(tag["quality"]),
         )
         return speech.change(compiled, compiled.watched[c], moment, here.revision, here.partition)

@@ -127,9 +127,10 @@ class Tag(Struct, frozen=True, kw_only=True):
 
 
 class RuleCase(Struct, frozen=True, kw_only=True):
-    """An example beside a rule: readings of one tag and what must come of them.
+    """An example beside a rule: readings and what must come of them.
 
-    `readings` are (seconds, value) or (seconds, value, quality name); `expect` are (seconds, change, level name)."""
+    `readings` are (seconds, value) or (seconds, value, quality name) of the case's tag, and of another tag with its
+    name in second place; `expect` are (seconds, change, level name) of the case's tag."""
 
     name: str
     tag: str

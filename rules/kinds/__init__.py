@@ -45,7 +45,7 @@ class Planned:
     """A condition to watch: `tags` are all whose rows concern it, the first one gives it its place.
 
     `levels` are counted from 1; a missing level (only high-high is set) is None. `values` are the kind's own numbers,
-    by the names of its `param_dtype`.
+    by the names of its `param_dtype`, and `samples` is the size of its ring for a kind with a `window_dtype`.
     """
 
     tags: tuple[Tag, ...]
@@ -55,6 +55,7 @@ class Planned:
     off_delay_s: float = 0.0
     holds: bool = True
     values: Mapping[str, float] = field(default_factory=dict)
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ being the tag's place or -1; the conditions of tag j are `members[first[j]:first
 `params`, `memory` (c,), `gates` (c, levels); `out` has room for every change. For each condition of an admitted row it
 calls `rules.machine.step`, and may leave that out where nothing is beyond and `conditions[c]["quiet"]` is set: then
 nothing can change, and this is what keeps a healthy plant cheap. All times are int64 nanoseconds. It must not write to
-the first eight."""
+the first eight. `memory` is a `rules.windows.Held` for a kind with a `window_dtype`. The value that it gives to `step`
+is the one that people are told: an average, a slope or a number of votes where the kind judges such a thing."""
 
 Beat = Callable[..., int]
 """`beat(link, since, tag_at, tags, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`:
@@ -94,7 +96,9 @@ class Kind:
     """Everything the engine knows about a rule kind.
 
     `plan` gives the conditions for the tags of one cell, in registry order; `check` the problems of the parameters with
-    one tag, paths relative to the rule; `levels` the most levels of a condition.
+    one tag, paths relative to the rule; `check_cell` those with all tags of a cell; `levels` the most levels of a
+    condition. A field `value` of `memory_dtype` is what the kind judges instead of the reading, in the unit that `unit`
+    gives: it is told where no row is at hand.
     """
 
     name: str
@@ -110,16 +114,25 @@ class Kind:
     beat: Beat | None = None
     param_dtype: np.dtype[np.void] = NO_ARRAY
     memory_dtype: np.dtype[np.void] = NO_ARRAY
+    window_dtype: np.dtype[np.void] | None = None
+    check_cell: Callable[[Sequence[Tag], Any], Iterable[Problem]] = lambda tags, params: ()
+    unit: Callable[[Planned], str] = lambda planned: planned.tags[0].unit
     examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A worked example: a tag, parameters, and a case to run through a real fold."""
+    """A worked example: a tag, parameters, and a case to run through a real fold. `others` are more tags of its cell,
+    for kinds that look at several; the case names the tag of such a reading, `(second, "name", value)`."""
 
     tag: Tag
     case: RuleCase
     params: Mapping[str, bool | int | float | str | list[str]] = field(default_factory=dict)
+    others: tuple[Tag, ...] = ()
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        return (self.tag, *self.others)
 
 
 class KindError(TypeError):

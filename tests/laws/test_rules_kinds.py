@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from rules.engine import Fold
 from rules.kinds import Example, Kind, kinds
+from schemas.batch import batch
 from schemas.causes import Cause
-from schemas.changes import AlarmClass, Basis
+from schemas.changes import AlarmClass, Basis, ConditionChange
 from schemas.quality import Quality
 from schemas.records import Kind as RecordKind
 from schemas.records import Tick
@@ -21,6 +22,7 @@ from schemas.records import encode as encode_record
 from schemas.registry import Revision, Rule
 from schemas.time import SECOND
 from tests.laws.settings import traces as laws
+from tests.laws.test_rules_fold import throwing
 from tests.laws.traces import (
     STEPS,
     Entry,
@@ -33,22 +35,26 @@ from tests.laws.traces import (
     levels,
     new_fold,
     revision,
+    rulebook,
 )
 
 every_kind = pytest.mark.parametrize("kind", kinds().values(), ids=list(kinds()))
 
 
 def under_rule(kind: Kind, example: Example) -> Revision:
-    """The example's tag under this kind alone, as far as the defaults allow."""
+    """The example's tags, numbered from 1, under this kind alone as far as the defaults allow."""
     rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
-    tag = msgspec.structs.replace(example.tag, number=1, enterprise="works", hazard_source="", equipment="")
-    return msgspec.structs.replace(revision(tag), rules=(rule,))
+    tags = [
+        msgspec.structs.replace(tag, number=number, enterprise="works", hazard_source="", equipment="")
+        for number, tag in enumerate(example.tags, 1)
+    ]
+    return msgspec.structs.replace(revision(*tags), rules=(rule,))
 
 
 def values_of(example: Example) -> list[tuple[float, int]]:
     """The example's numbers and limits, each with its neighbours, and data that is no data."""
     limits = [getattr(example.tag.limits, f) for f in example.tag.limits.__struct_fields__]
-    numbers = [r[1] for r in example.case.readings if isinstance(r[1], float)]
+    numbers = [n for r in example.case.readings for n in r[1:] if isinstance(n, float)]
     edges = [v for v in (*limits, *numbers, example.tag.range_low, example.tag.range_high, 0.0) if v is not None]
     around = {n for v in edges for n in (math.nextafter(v, -math.inf), v, math.nextafter(v, math.inf))}
     bad = [(math.nan, Quality.NO_VALUE), (edges[0], Quality.BAD), (edges[0], Quality.UNCERTAIN)]
@@ -66,7 +72,8 @@ def traces_of(kind: Kind) -> st.SearchStrategy[Trace]:
         for wait, chosen, repeat in zip(steps[::3], steps[1::3], steps[2::3], strict=False):
             writer.pass_time(STEPS[wait % len(STEPS)])
             value, quality = values[chosen % len(values)]
-            writer.read([(1, writer.now_ns - 1000 * n, value, quality) for n in reversed(range(1 + repeat % 3))])
+            tag = 1 + repeat // 3 % len(example.tags)
+            writer.read([(tag, writer.now_ns - 1000 * n, value, quality) for n in reversed(range(1 + repeat % 3))])
         return Trace(under_rule(kind, example), tuple(writer.entries))
 
     return st.tuples(st.integers(0, len(kind.examples) - 1), st.binary(min_size=30, max_size=120)).map(written)
@@ -148,5 +155,83 @@ def test_what_stands_is_said_again(kind: Kind) -> None:
             for change in fold.apply(fold.next_offset, now_ns, RecordKind.TICK, encode_record(Tick(by="process"))):
                 again |= {identity(change)} if change.level else set()
         assert standing <= again
+
+    law()
+
+
+@every_kind
+def test_a_kernel_that_throws_leaves_everything_as_it_was(kind: Kind) -> None:
+    """LAWS C7: levels, gates, memory and rings, whatever the rows before the one that threw had written."""
+
+    @laws(100)
+    @given(traces_of(kind), st.integers(0, 40))
+    def law(trace: Trace, place: int) -> None:
+        batches = [n for n, e in enumerate(trace.entries) if e.batch is not None]
+        entry = trace.entries[batches[place % len(batches)]]
+        assert entry.batch is not None
+        at_value = float(entry.batch.value[-1])
+        fold = Fold(throwing(rulebook(trace.revision), kind.name, at_value), 0, 1)
+        (evaluator,) = (e for e in fold.standing.evaluators if e.id == kind.name)
+        for offset, one in enumerate(trace.entries):
+            before = [a.tobytes() for a in evaluator.arrays]
+            said = fold_entry(fold, offset, one)
+            reached = any(c.rule == "rule" and kind.name in c.subject and c.basis is Basis.SELF for c in said)
+            if reached and one.batch is not None:
+                assert [a.tobytes() for a in evaluator.arrays] == before
+
+    law()
+
+
+@every_kind
+def test_a_batch_may_be_split_and_is_only_read(kind: Kind) -> None:
+    """Rows of one record say the same as rows of many records with the same append time."""
+
+    @laws(100)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        whole, split = new_fold(trace), new_fold(trace)
+        apart_at = 0
+        for offset, entry in enumerate(trace.entries):
+            if entry.batch is None:
+                together, apart = fold_entry(whole, offset, entry), fold_entry(split, apart_at, entry)
+                apart_at += 1
+            else:
+                for column in (entry.batch.tag, entry.batch.event_ns, entry.batch.value, entry.batch.quality):
+                    column.flags.writeable = False
+                together, apart = fold_entry(whole, offset, entry), []
+                for row in range(len(entry.batch)):
+                    apart += split.apply_readings(apart_at, entry.append_ns, entry.batch.rows(slice(row, row + 1)))
+                    apart_at += 1
+            assert [_told(c) for c in together if c.rule == kind.name] == [
+                _told(c) for c in apart if c.rule == kind.name
+            ]
+
+    law()
+
+
+def _told(change: ConditionChange) -> tuple[object, ...]:
+    return change.subject, change.side, change.level, change.basis, change.onset_ns, change.since_ns, change.value
+
+
+@every_kind
+def test_the_far_future_of_one_tag_touches_no_other(kind: Kind) -> None:
+    @laws(60)
+    @given(traces_of(kind), st.integers(0, 40))
+    def law(trace: Trace, place: int) -> None:
+        stranger = msgspec.structs.replace(trace.revision.tags[0], number=99, name="STRANGER", cell="elsewhere")
+        widened = msgspec.structs.replace(trace.revision, tags=(*trace.revision.tags, stranger))
+        plain, wild = new_fold(Trace(widened, ())), new_fold(Trace(widened, ()))
+        far = batch([99], [trace.entries[-1].append_ns + 10**18], [1e9])
+        offset = 0
+        for number, entry in enumerate(trace.entries):
+            if number == place % len(trace.entries):
+                tick = Entry(entry.append_ns, RecordKind.TICK, encode_record(Tick(by="extra")))
+                fold_entry(plain, offset, tick)
+                wild.apply_readings(offset, entry.append_ns, far)
+                offset += 1
+            wanted = [c for c in fold_entry(plain, offset, entry) if c.tag != 99]
+            got = [c for c in fold_entry(wild, offset, entry) if c.tag != 99]
+            assert [c for c in got if c.rule == kind.name] == [c for c in wanted if c.rule == kind.name]
+            offset += 1
 
     law()

@@ -29,7 +29,7 @@ def test_the_worked_examples_come_out_as_written(kind: Kind) -> None:
 def test_a_kind_speaks_both_languages_and_names_its_source(kind: Kind) -> None:
     assert kind.title.zh and kind.title.en and kind.source
     for example in kind.examples:
-        book = compile_rules(revision(example.tag), 0, 1)
+        book = compile_rules(revision(*example.tags), 0, 1)
         for compiled in book.rules:
             for watched in compiled.watched:
                 for level in watched.plan.levels:
@@ -47,7 +47,7 @@ def test_parameters_have_defaults_and_refuse_unknown_names(kind: Kind) -> None:
 def test_plans_fit_the_declared_arrays(kind: Kind) -> None:
     for example in kind.examples:
         params = msgspec.convert(dict(example.params), kind.params)
-        plans = list(kind.plan([example.tag], params))
+        plans = list(kind.plan(list(example.tags), params))
         assert plans
         for plan in plans:
             assert len(plan.levels) <= kind.levels and any(plan.levels)
