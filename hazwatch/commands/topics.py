@@ -1,18 +1,21 @@
-"""`hazwatch topics`: make the topics in Kafka, or say what is wrong with those that are there."""
+"""`hazwatch topics`: make or verify the topics in Kafka; tell a log that was restored from a backup that it was."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 import click
 
+from eventlog.embedded.directory import bump_incarnation
 from eventlog.kafka.creating import create_topics
 from eventlog.kafka.topics import verify_topics
 from eventlog.port import LogError
 from hazwatch.config import Config, ConfigProblems, load_config
 from hazwatch.context import kafka_connection
+from hazwatch.datadir import DataDir, DataDirBusy, NoDataDir
 
 CONFIG = click.option(
     "--config",
@@ -25,7 +28,7 @@ CONFIG = click.option(
 
 @click.group()
 def topics() -> None:
-    """Create or verify the topics in Kafka."""
+    """Create or verify the topics in Kafka, and what a restored log needs."""
 
 
 def _kafka_config(file: Path) -> Config:
@@ -41,12 +44,27 @@ def _kafka_config(file: Path) -> Config:
 
 @topics.command()
 @CONFIG
-def create(file: Path) -> None:
-    """Make the topics that are missing; those that are there are left as they are."""
+@click.option(
+    "--incarnation",
+    type=click.IntRange(min=1),
+    help="Of topics that were restored from a backup: a number greater than any before.",
+)
+def create(file: Path, incarnation: int | None) -> None:
+    """Make the topics that are missing; those that are there are left as they are.
+
+    The incarnation is a number by which snapshots and the database know whether an offset still means the record that
+    they have seen. It grows by itself when a topic was lost. Nothing can notice that topics were restored from a
+    backup: then give a greater one, before any role starts.
+    """
     config = _kafka_config(file)
     try:
         incarnation = asyncio.run(
-            create_topics(config.log.topics(), kafka_connection(config), replicas=config.log.replicas)
+            create_topics(
+                config.log.topics(),
+                kafka_connection(config),
+                replicas=config.log.replicas,
+                next_incarnation=incarnation,
+            )
         )
     except LogError as error:
         click.echo(str(error), err=True)
@@ -66,3 +84,30 @@ def verify(file: Path) -> None:
         click.echo(str(error), err=True)
         sys.exit(1)
     click.echo("the topics are as they must be")
+
+
+@topics.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data"),
+    show_default=True,
+    help="The data directory with the embedded log.",
+)
+def restored(data: Path) -> None:
+    """Tell the embedded log that it was restored from a backup, before it is started again.
+
+    Its offsets will then mean other records than before, so it gets the next incarnation: snapshots of the lost records
+    are refused, and new alarms are never taken for old ones. On Kafka: topics create --incarnation.
+    """
+    try:
+        folder = DataDir.existing(data.absolute())
+        lock = folder.lock()
+        try:
+            incarnation = bump_incarnation(folder.log)
+        finally:
+            os.close(lock)
+    except (NoDataDir, DataDirBusy, LogError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    click.echo(f"{folder.log} is incarnation {incarnation} now")
