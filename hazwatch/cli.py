@@ -20,12 +20,22 @@ COMMANDS = {
     "tags": ("hazwatch.config.commands", "tags", "Import tag lists from spreadsheets."),
     "simulate": ("sensors_sim.command", "simulate", "Publish a simulated plant over MQTT."),
     "replay": ("hazwatch.replay.command", "replay", "Feed a recording through both folds on the recording's time."),
+    "backtest": (
+        "hazwatch.commands.backtest",
+        "backtest",
+        "Replay two configurations over the same recordings and compare their alarms.",
+    ),
     "deadletters": (
         "hazwatch.commands.deadletters",
         "deadletters",
         "List, read and drive again what could not be read.",
     ),
     "bench": ("hazwatch.bench.command", "bench", "Measure the whole pipeline on this machine under load."),
+    "bench-rules": (
+        "hazwatch.bench.rules.command",
+        "bench_rules",
+        "Measure every rule kind on one core of this machine.",
+    ),
     "doctor": ("hazwatch.commands.doctor", "doctor", "Is every part reachable, in which version, and well set up?"),
     "topics": ("hazwatch.commands.topics", "topics", "Create or verify the topics in Kafka."),
     "users": ("hazwatch.commands.users", "users", "Make users of the console and set their passwords."),

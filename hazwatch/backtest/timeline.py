@@ -1,0 +1,199 @@
+"""The plots of a backtest: alarms in ten minutes, and for each tag its values, both timelines and where they differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from hazwatch.backtest.compare import Comparison, Match
+from hazwatch.backtest.events import Event
+from hazwatch.backtest.measures import FLOOD_MOST, FLOOD_SPAN, spans
+from hazwatch.backtest.story import Call, Span, Spell, Story
+from hazwatch.backtest.svg import Scale, drawing, line, path, rect, time_axis, value_ticks, words
+from hazwatch.backtest.trace import Trace
+from schemas.time import to_iso
+
+WIDTH, LEFT, RIGHT = 1000.0, 150.0, 985.0
+LANE, PAIR = 9.0, 30.0
+VALUES = 70.0
+LEAST = 1.5
+"""So wide at least is a spell, however short, so that it can be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What every plot of a page shares."""
+
+    span: Span
+    events: Sequence[Event]
+    comparison: Comparison
+
+    @property
+    def x(self) -> Scale:
+        return Scale(self.span.begin_ns, self.span.end_ns, LEFT, RIGHT)
+
+    def background(self, top: float, bottom: float) -> Iterator[str]:
+        """The events as bands, and the axis of the time."""
+        for event in self.events:
+            x = self.x(max(event.start_ns, self.span.begin_ns))
+            width = self.x(min(event.end_ns, self.span.end_ns)) - x
+            tip = f"{event.label}: {to_iso(event.start_ns)} to {to_iso(event.end_ns)}"
+            yield rect(x, top, max(width, LEAST), bottom - top, "event", tip)
+        yield from time_axis(self.span, self.x, top, bottom)
+
+
+def rate_plot(scene: Scene, old: Story, new: Story, position: str) -> str:
+    """The alarms of each ten minutes, those of the position that had most; the line is the flood's."""
+    counts = [_busiest(story.calls, position) for story in (old, new)]
+    most = max([FLOOD_MOST + 2, *(n for found in counts for n in found.values())])
+    top, bottom = 6.0, 126.0
+    y = Scale(0, most, bottom, top)
+    marks = list(scene.background(top, bottom))
+    for value in value_ticks(0, most):
+        marks += [
+            line(LEFT, y(value), RIGHT, y(value), "grid"),
+            words(LEFT - 6, y(value) + 4, f"{value:g}", "tick", "end"),
+        ]
+    marks.append(line(LEFT, y(FLOOD_MOST), RIGHT, y(FLOOD_MOST), "limit-old", "more than 10 in 10 minutes is a flood"))
+    for found, kind, shift in zip(counts, ("rate-old", "rate-new"), (0.0, 1.0), strict=True):
+        columns: dict[float, int] = {}
+        for slot, n in found.items():
+            x = round(scene.x(max(slot * FLOOD_SPAN, scene.span.begin_ns)))
+            columns[x] = max(columns.get(x, 0), n)
+        marks += [line(x + shift, bottom, x + shift, y(n), kind) for x, n in sorted(columns.items())]
+    return drawing(WIDTH, bottom + 18, "alarms in ten minutes over time", marks)
+
+
+def tag_plot(scene: Scene, tag: str, old: Story, new: Story, trace: Trace | None) -> str:
+    """One tag: its values with the limits that were crossed, and for each rule and side what OLD and NEW said."""
+    before, after = (_of_tag(story, tag) for story in (old, new))
+    rows = sorted(before.keys() | after.keys())
+    top = 4.0
+    values = VALUES + 6 if trace is not None else 0.0
+    bottom = top + values + PAIR * len(rows)
+    marks = list(scene.background(top, bottom))
+    if trace is not None:
+        marks += _values(scene, trace, top, top + VALUES, before, after)
+    missed, fresh = set(scene.comparison.missed), set(scene.comparison.new)
+    for i, row in enumerate(rows):
+        y = top + values + PAIR * i
+        marks.append(words(LEFT - 36, y + 19, " ".join(row), "label", "end"))
+        marks += [words(LEFT - 6, y + 12, "OLD", "tick", "end"), words(LEFT - 6, y + 24, "NEW", "tick", "end")]
+        marks += _lane(scene, before.get(row, []), missed, y + 4, "missed: OLD only")
+        marks += _lane(scene, after.get(row, []), fresh, y + 16, "new: NEW only")
+    places = {row: top + values + PAIR * i for i, row in enumerate(rows)}
+    marks += _shifts(scene, [m for m in scene.comparison.matched if m.old[0].condition.subject == tag], places)
+    return drawing(WIDTH, bottom + 18, f"alarms of {tag} over time", marks)
+
+
+def tags_by_difference(comparison: Comparison, old: Story, new: Story) -> list[str]:
+    """All tags that had an alarm, those first in which the two differ most."""
+    differences: dict[str, int] = defaultdict(int)
+    raised: dict[str, int] = defaultdict(int)
+    for spell in (*comparison.missed, *comparison.new):
+        differences[spell.condition.subject] += 1
+    for match in comparison.matched:
+        differences[match.old[0].condition.subject] += match.shift_s != 0 or match.tiers[0] != match.tiers[1]
+    for spell in (*old.spells, *new.spells):
+        raised[spell.condition.subject] += 1
+    return sorted(raised, key=lambda tag: (-differences[tag], -raised[tag], tag))
+
+
+def _of_tag(story: Story, tag: str) -> dict[tuple[str, str], list[Spell]]:
+    found: dict[tuple[str, str], list[Spell]] = defaultdict(list)
+    for spell in story.spells:
+        if spell.condition.subject == tag:
+            found[spell.condition.rule, spell.condition.side].append(spell)
+    return dict(found)
+
+
+def _values(
+    scene: Scene,
+    trace: Trace,
+    top: float,
+    bottom: float,
+    before: dict[tuple[str, str], list[Spell]],
+    after: dict[tuple[str, str], list[Spell]],
+) -> Iterator[str]:
+    """The band between the lowest and the highest value, broken where nothing was measured."""
+    limits = [sorted(_limits(found)) for found in (before, after)]
+    low = min([float(trace.low.min()), *limits[0], *limits[1]])
+    high = max([float(trace.high.max()), *limits[0], *limits[1]])
+    y = Scale(low, high, bottom, top + 4)
+    for value in value_ticks(low, high):
+        yield words(LEFT - 6, y(value) + 4, f"{value:g}", "tick", "end")
+    for found, kind, name in zip(limits, ("limit-old", "limit-new"), ("OLD", "NEW"), strict=True):
+        for value in found:
+            yield line(LEFT, y(value), RIGHT, y(value), kind, f"limit {value:g} in {name}")
+    for first, last in _unbroken(trace):
+        begins = [scene.x(int(at) + trace.width_ns // 2) for at in trace.begin_ns[first:last]]
+        upper = list(zip(begins, map(y, trace.high[first:last].tolist()), strict=True))
+        lower = list(zip(begins, map(y, trace.low[first:last].tolist()), strict=True))
+        if len(begins) == 1:
+            lower = [(begins[0] + 1, lower[0][1] + 0.5)]
+        yield path([*upper, *reversed(lower)], "values", closed=True)
+
+
+def _unbroken(trace: Trace) -> Iterator[tuple[int, int]]:
+    """Stretches of bins between which no more is missing than usually."""
+    begins = trace.begin_ns.tolist()
+    steps = sorted(b - a for a, b in pairwise(begins)) or [trace.width_ns]
+    usual = 3 * max(steps[len(steps) // 2], trace.width_ns)
+    first = 0
+    for i in range(1, len(begins) + 1):
+        if i == len(begins) or begins[i] - begins[i - 1] > usual:
+            yield first, i
+            first = i
+
+
+def _limits(found: dict[tuple[str, str], list[Spell]]) -> set[float]:
+    """The limits that were crossed; those of rules that judge no value of the tag itself stay out."""
+    return {s.limit for spells in found.values() for s in spells if s.limit is not None and s.kind == "limits"}
+
+
+def _lane(scene: Scene, spells: Sequence[Spell], alone: Collection[Spell], y: float, why: str) -> Iterator[str]:
+    """Spells as boxes. What would lie in one place of the paper is drawn once, the most urgent tier on top."""
+    boxes: list[tuple[float, float, int, bool, list[Spell]]] = []
+    for spell in spells:
+        x = scene.x(spell.begin_ns)
+        end = max(scene.x(spell.end_ns), x + LEAST)
+        only = spell in alone
+        if boxes and x <= boxes[-1][1] + 0.5 and boxes[-1][3] is only and boxes[-1][2] == spell.tier:
+            boxes[-1] = (boxes[-1][0], end, spell.tier, only, [*boxes[-1][4][:9], spell, *boxes[-1][4][9:]])
+        else:
+            boxes.append((x, end, spell.tier, only, [spell]))
+    for x, end, tier, only, held in sorted(boxes, key=lambda box: -box[2]):
+        tip = _tip(held) + (f" - {why}" if only else "")
+        yield rect(x, y, end - x, LANE, f"tier{tier}{' only' if only else ''}", tip)
+        if only:
+            yield path([(x - 3, y - 3), (x + 3, y - 3), (x, y + 1)], "mark", closed=True)
+
+
+def _tip(spells: Sequence[Spell]) -> str:
+    first = spells[0]
+    if len(spells) > 1:
+        return f"{len(spells)} alarms from {to_iso(first.begin_ns)}, tier {first.tier}"
+    value = "" if first.value is None else f", {first.value:g} {first.unit}"
+    end = "the end" if first.open else to_iso(first.end_ns)
+    return f"{first.condition} {first.level_name}, tier {first.tier}: {to_iso(first.begin_ns)} to {end}{value}"
+
+
+def _shifts(scene: Scene, matches: Sequence[Match], places: dict[tuple[str, str], float]) -> Iterator[str]:
+    """A line from where OLD raised an alarm to where NEW did, when that can be seen."""
+    for match in matches:
+        old, new = match.old[0], match.new[0]
+        a, b = scene.x(old.begin_ns), scene.x(new.begin_ns)
+        if abs(a - b) >= 1:
+            y1 = places[old.condition.rule, old.condition.side] + 4
+            y2 = places[new.condition.rule, new.condition.side] + 16 + LANE
+            yield line(a, y1, b, y2, "shift", f"{match.shift_s:+g} s in NEW")
+
+
+def _busiest(calls: Sequence[Call], position: str) -> dict[int, int]:
+    most: dict[int, int] = defaultdict(int)
+    for found in spans(calls, position).values():
+        for slot, n in found.items():
+            most[slot] = max(most[slot], n)
+    return dict(most)
