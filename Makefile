@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 UV_COMPILE = .venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
   --python-version 3.11 --upgrade
-.PHONY: help run test check laws bench lock format clean
+.PHONY: help run test check laws bench bench-rules lock format clean
 
 help: ## Print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: ## Set everything up and watch the demo park: console, broker and history on this machine
 	@scripts/setup.sh run
@@ -27,6 +27,10 @@ laws: ## The laws of the two folds with ten times the examples
 bench: ## Drive the whole pipeline at rising rates and print what it sustains
 	@scripts/setup.sh test
 	@exec .venv/bin/hazwatch bench $(ARGS)
+
+bench-rules: ## Measure every rule kind on one core, and plain Python beside it
+	@scripts/setup.sh check
+	@exec .venv/bin/hazwatch bench-rules $(ARGS)
 
 lock: ## Bring the locked packages up to date
 	@scripts/setup.sh check

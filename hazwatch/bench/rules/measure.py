@@ -1,0 +1,155 @@
+"""How many readings per second one core carries: each rule kind alone, the filter before them, and a park's mix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from hazwatch.bench.rules import plain
+from hazwatch.bench.rules.plant import START, Draw, batches, example_of, first_readings, mix, one_kind
+from rules.admission import Admission
+from rules.engine import Fold
+from rules.evaluator import Evaluator
+from rules.kinds import Kind, kinds
+from rules.rulebook import compile_rules
+from schemas.registry import Revision, Tag
+
+T = TypeVar("T")
+LEAST_RUNS = 5
+PLAIN, MIX_NAME, FILTER = "limits in plain Python", "park mix, whole fold", "filter for copies and late readings"
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One measurement. `bytes_per_tag` is the state that the rule (or the filter) keeps for a tag it watches."""
+
+    what: str
+    tags: int
+    rows: int
+    draw: str
+    readings_per_s: float
+    bytes_per_tag: float
+
+
+class SnapshotCase(msgspec.Struct, frozen=True):
+    """Seconds for the snapshot of a park's mix, and for a fold restored from it; its size."""
+
+    tags: int
+    snapshot_s: float
+    restore_s: float
+    megabytes: float
+
+
+def measured(
+    names: Sequence[str], tag_counts: Sequence[int], row_counts: Sequence[int], draws: Sequence[Draw], least_rows: int
+) -> Iterator[Case]:
+    """Every combination, a kind at a time; the mix, the filter and plain Python beside it come last."""
+    for count in tag_counts:
+        for name in names:
+            kind = kinds()[name]
+            revision = one_kind(kind, count)
+            yield from _kind(kind, revision, row_counts, draws, least_rows)
+            if name == "limits":
+                yield from _plain(revision, row_counts, draws, max(1, least_rows // 10))
+        yield from _mix(count, row_counts, draws, least_rows)
+
+
+def snapshots(count: int) -> SnapshotCase:
+    """Of the mix over so many tags, every tag having read."""
+    fold, _ = _fold(mix(count), _base(kinds()["limits"]))
+    fold.snapshot()
+    begun = time.perf_counter()
+    data = fold.snapshot()
+    between = time.perf_counter()
+    Fold.restore(data, fold.rulebook)
+    return SnapshotCase(count, between - begun, time.perf_counter() - between, len(data) / 1e6)
+
+
+def _kind(
+    kind: Kind, revision: Revision, row_counts: Sequence[int], draws: Sequence[Draw], least: int
+) -> Iterator[Case]:
+    base = _base(kind)
+    fold, tags = _fold(revision, base)
+    evaluator = next(e for e in fold.standing.evaluators if e.id == kind.name)
+    for draw in draws:
+        for rows in row_counts:
+            speed = _kernel_speed(fold, evaluator, tags, base, rows, draw, least)
+            yield Case(kind.name, len(tags), rows, draw, speed, _bytes(evaluator) / len(tags))
+
+
+def _kernel_speed(
+    fold: Fold, evaluator: Evaluator, tags: Sequence[Tag], base: float, rows: int, draw: Draw, least: int
+) -> float:
+    """Of the rule alone, over rows that are admitted already."""
+    took = counted = 0
+    admission = fold.standing.admission
+    for run, (now_ns, batch) in enumerate(batches(tags, base, rows, _runs(least, rows), draw, fold.now_ns)):
+        fold.clock.advance(now_ns, "")
+        admission.admit(batch, run, now_ns, now_ns)
+        begun = time.perf_counter_ns()
+        evaluator.rows(rows, admission, now_ns, now_ns)
+        if run:  # the first batch makes room
+            took += time.perf_counter_ns() - begun
+            counted += rows
+    return counted / took * 1e9
+
+
+def _plain(revision: Revision, row_counts: Sequence[int], draws: Sequence[Draw], least: int) -> Iterator[Case]:
+    base = _base(kinds()["limits"])
+    known = plain.points(revision.tags)
+    for draw in draws:
+        for rows in row_counts:
+            runs = _runs(least, rows)
+            given = [batch for _, batch in batches(revision.tags, base, rows, runs, draw, START)]
+            speed = _timed(lambda batch: plain.fold(known, batch), given, rows)
+            yield Case(PLAIN, len(revision.tags), rows, draw, speed, 0.0)
+
+
+def _mix(count: int, row_counts: Sequence[int], draws: Sequence[Draw], least: int) -> Iterator[Case]:
+    """The whole fold over the mix, and the filter for copies and late readings alone."""
+    base = _base(kinds()["limits"])
+    fold, tags = _fold(mix(count), base)
+    state = sum(_bytes(e) for e in fold.standing.evaluators)
+    filters = Admission(fold.rulebook.tags)
+    kept = filters.state.nbytes + filters.memory.nbytes
+    for draw in draws:
+        for rows in row_counts:
+            runs = _runs(least, rows)
+            given = list(batches(tags, base, rows, runs, draw, START if draw == draws[0] else fold.now_ns))
+            speed = _timed(lambda one: fold.apply_readings(fold.next_offset, *one), given, rows)
+            yield Case(MIX_NAME, count, rows, draw, speed, state / count)
+            speed = _timed(lambda one: filters.admit(one[1], 0, one[0], one[0]), given, rows)
+            yield Case(FILTER, count, rows, draw, speed, kept / count)
+
+
+def _timed(work: Callable[[T], object], given: Sequence[T], rows: int) -> float:
+    """Readings per second over all that is given but the first, which makes room."""
+    work(given[0])
+    begun = time.perf_counter_ns()
+    for one in given[1:]:
+        work(one)
+    return (len(given) - 1) * rows / (time.perf_counter_ns() - begun) * 1e9
+
+
+def _fold(revision: Revision, base: float) -> tuple[Fold, tuple[Tag, ...]]:
+    """A fold that has heard from every tag."""
+    fold = Fold(compile_rules(revision, 0, 1), 0, 1)
+    fold.apply_readings(0, START, first_readings(revision.tags, base))
+    return fold, revision.tags
+
+
+def _base(kind: Kind) -> float:
+    """A healthy value: the first number of the kind's example."""
+    (first, *_) = example_of(kind).case.readings
+    return next(float(n) for n in first[1:] if isinstance(n, int | float))
+
+
+def _bytes(evaluator: Evaluator) -> int:
+    return sum(array.nbytes for array in evaluator.arrays)
+
+
+def _runs(least: int, rows: int) -> int:
+    """Batches of one measurement, the first of which is not counted."""
+    return max(LEAST_RUNS, least // rows) + 1

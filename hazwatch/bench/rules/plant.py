@@ -1,0 +1,97 @@
+"""Tags under one rule kind, or under a park's mix of them, and batches of healthy readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rules.kinds import Example, Kind, kinds
+from schemas.batch import Batch
+from schemas.registry import Enterprise, Park, Revision, Rule, Tag
+from schemas.time import MS, SECOND
+
+Draw = Literal["uniform", "skewed"]
+START = 1_767_225_600 * SECOND
+STEP = 10 * MS
+"""Between two batches."""
+SKEWED_SHARE, SKEWED_TAGS = 0.8, 0.2
+"""In a skewed draw this share of the readings comes from this share of the tags."""
+NOISE = 0.01
+MIX = {"limits": 1.0, "rate": 0.5, "cusum": 0.5, "stel": 0.4, "twa": 0.4, "forecast": 0.2}
+"""Rule kind -> share of the park's tags that it watches."""
+
+
+def example_of(kind: Kind) -> Example:
+    """The example to multiply: the first one with the fewest tags."""
+    return min(kind.examples, key=lambda e: len(e.tags))
+
+
+def one_kind(kind: Kind, count: int) -> Revision:
+    """About `count` tags: the tags of the kind's example again and again, each time in a cell of its own."""
+    example = example_of(kind)
+    tags = (
+        msgspec.structs.replace(
+            tag, number=1 + n * len(example.tags) + k, name=f"{tag.name}.{n}", cell=f"c{n}", enterprise="works",
+            hazard_source="", equipment="",
+        )
+        for n in range(max(1, count // len(example.tags)))
+        for k, tag in enumerate(example.tags)
+    )  # fmt: skip
+    return _revision(tuple(tags), (Rule(id=kind.name, kind=kind.name, params=dict(example.params)),))
+
+
+def mix(count: int) -> Revision:
+    """A park: gas points as in the example of `limits`, of which each kind of `MIX` that exists watches its share."""
+    (example, *_) = kinds()["limits"].examples
+    watched = {name: share for name, share in MIX.items() if name in kinds()}
+    tags = []
+    for n in range(count):
+        place = n / count
+        names = "+".join(name for name, share in watched.items() if place < share)
+        tags.append(
+            msgspec.structs.replace(
+                example.tag, number=n + 1, name=f"{names}.{n}", enterprise="works", hazard_source="", equipment=""
+            )
+        )
+    rules = tuple(Rule(id=name, kind=name, tags=(f"*{name}*",)) for name in watched)
+    return _revision(tuple(tags), rules)
+
+
+def _revision(tags: tuple[Tag, ...], rules: tuple[Rule, ...]) -> Revision:
+    works = (Enterprise(id="works", park="park"),)
+    return Revision(number=1, parks=(Park(id="park"),), enterprises=works, tags=tags, rules=rules)
+
+
+def batches(
+    tags: Sequence[Tag], base: float, rows: int, how_many: int, draw: Draw, since_ns: int
+) -> Iterator[tuple[int, Batch]]:
+    """(append time, batch) of readings around `base`, of tags drawn at random, in the order of their times."""
+    source = np.random.default_rng(rows)
+    numbers = np.array([tag.number for tag in tags], np.int32)
+    for run in range(1, how_many + 1):
+        now_ns = since_ns + run * STEP
+        yield now_ns, _batch(_drawn(source, numbers, rows, draw), now_ns, base + NOISE * source.standard_normal(rows))
+
+
+def first_readings(tags: Sequence[Tag], base: float) -> Batch:
+    """One reading of every tag."""
+    numbers = np.array([tag.number for tag in tags], np.int32)
+    return _batch(numbers, START, np.full(len(numbers), base))
+
+
+def _drawn(source: np.random.Generator, numbers: npt.NDArray[np.int32], rows: int, draw: Draw) -> npt.NDArray[np.int32]:
+    if draw == "uniform":
+        return source.choice(numbers, rows)
+    busy = max(1, round(SKEWED_TAGS * len(numbers)))
+    often = source.random(rows) < SKEWED_SHARE
+    return np.where(often, numbers[source.integers(0, busy, rows)], source.choice(numbers, rows)).astype(np.int32)
+
+
+def _batch(tag: npt.NDArray[np.int32], now_ns: int, value: npt.NDArray[np.float64]) -> Batch:
+    n = len(tag)
+    event = now_ns - np.arange(n, dtype=np.int64)[::-1] * 10
+    return Batch(tag, event, value, np.zeros(n, np.int16), np.zeros(n, np.int64))

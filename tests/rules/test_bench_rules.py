@@ -1,0 +1,78 @@
+"""The benchmark of the rules measures what it says: all kinds, in equal work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hazwatch.bench.rules import plain
+from hazwatch.bench.rules.command import Report, bench_rules
+from hazwatch.bench.rules.plant import STEP, Draw, batches, first_readings, one_kind
+from rules.engine import Fold
+from rules.kinds import Kind, kinds
+from rules.rulebook import compile_rules
+from schemas.batch import Batch
+from schemas.time import SECOND
+from tests.laws.traces import START
+
+
+@pytest.mark.parametrize("kind", kinds().values(), ids=list(kinds()))
+def test_every_kind_can_be_multiplied(kind: Kind) -> None:
+    revision = one_kind(kind, 30)
+    assert len({tag.number for tag in revision.tags}) == len(revision.tags) <= 30
+    fold = Fold(compile_rules(revision, 0, 1), 0, 1)
+    (evaluator,) = (e for e in fold.standing.evaluators if e.id == kind.name)
+    assert len(evaluator.conditions) >= len(revision.tags) / len(kind.examples[0].tags) / 2
+
+
+def test_plain_python_does_the_same_work() -> None:
+    """Over excursions longer and shorter than the delays it changes level as often as the fold."""
+    revision = one_kind(kinds()["limits"], 3)
+    fold = Fold(compile_rules(revision, 0, 1), 0, 1)
+    known = plain.points(revision.tags)
+    source = np.random.default_rng(1)
+    numbers = np.array([tag.number for tag in revision.tags], np.int32)
+    folded = slow = 0
+    levels: dict[str, int] = {}
+    for second in range(3000):
+        now_ns = START + second * SECOND
+        value = source.choice([5.0, 16.5, 18.0, 40.0], 3, p=[0.85, 0.05, 0.05, 0.05])
+        batch = Batch(numbers, np.full(3, now_ns), value, np.zeros(3, np.int16), np.zeros(3, np.int64))
+        changes = fold.apply_readings(fold.next_offset, now_ns, batch)
+        for change in changes:
+            if change.rule == "limits":
+                folded += abs(change.level - levels.get(change.subject, 0))
+                levels[change.subject] = change.level
+        slow += plain.fold(known, batch)
+    assert slow > 100
+    assert folded == slow
+
+
+def test_batches_are_in_order_and_of_known_tags() -> None:
+    tags = one_kind(kinds()["limits"], 50).tags
+    assert len(first_readings(tags, 5.0)) == 50
+    for draw in get_args(Draw):
+        drawn = list(batches(tags, 5.0, 200, 3, draw, START))
+        assert [now for now, _ in drawn] == [START + n * STEP for n in (1, 2, 3)]
+        for now_ns, batch in drawn:
+            assert set(batch.tag.tolist()) <= {tag.number for tag in tags}
+            assert (np.diff(batch.event_ns) > 0).all() and batch.event_ns[-1] == now_ns
+
+
+def test_the_command_writes_its_figures(tmp_path: Path) -> None:
+    file, page = tmp_path / "figures.json", tmp_path / "page.md"
+    words = ["--kind", "limits", "--tags", "20", "--rows", "50", "--quick"]
+    done = CliRunner().invoke(bench_rules, [*words, "--json", str(file), "--markdown", str(page)])
+    assert done.exit_code == 0, done.output
+    report = msgspec.json.decode(file.read_bytes(), type=Report)
+    assert {case.what for case in report.cases} >= {"limits", "limits in plain Python", "park mix, whole fold"}
+    assert all(case.readings_per_s > 0 for case in report.cases)
+    assert report.snapshot.megabytes > 0
+    assert "| limits | 20 | 50 | uniform |" in page.read_text()
+    wrong = CliRunner().invoke(bench_rules, ["--kind", "no-such"])
+    assert wrong.exit_code == 2 and "there is no rule kind no-such" in wrong.output
