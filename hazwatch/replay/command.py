@@ -55,8 +55,8 @@ def replay(
 ) -> None:
     """Feed recordings through the same two folds, on the recording's time, and write one transition per line.
 
-    FILES are CSV, plain, .gz or .xz: long (time,tag,value[,quality]) or wide (a column per tag, where an empty cell is
-    no reading). Times are ISO 8601 with an offset, epoch seconds or milliseconds, or as --time-format says. Nothing is
+    FILES are CSV, plain, .gz or .xz, or Parquet: long (time,tag,value[,quality]) or wide (a column per tag, where an
+    empty cell is no reading). Times are ISO 8601 with an offset, epoch seconds or milliseconds, or as --time-format says. Nothing is
     notified and the live log is not written: this command has no channels. What was read is told at the end, on
     standard error. Exit codes: 0 done, 1 problems were found, 2 the call was wrong.
     """

@@ -1,8 +1,9 @@
-"""Recordings in CSV, long (`time,tag,value[,quality]`) or wide (a column per tag), plain, .gz or .xz.
+"""Recordings, long (`time,tag,value[,quality]`) or wide (a column per tag): CSV, plain, .gz or .xz, or Parquet.
 
-The separator is a comma, a semicolon (then decimals may have a comma) or a tab; the text is UTF-8, or GBK as Excel
-writes it in China. In a wide file an empty cell is no reading at all; `NaN`, `NA` or `null` is one without a value, and
-so is an empty value in a long file. All that is wrong with a block of a file is said at once, by row and column.
+In CSV the separator is a comma, a semicolon (then decimals may have a comma) or a tab; the text is UTF-8, or GBK as
+Excel writes it in China. In a wide file an empty cell is no reading at all; `NaN`, `NA` or `null` is one without a
+value, and so is an empty value in a long file. All that is wrong with a block of a file is said at once, by row and
+column.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hazwatch.replay.csvfile import CsvFile, RecordingError
-from hazwatch.replay.times import Shape, times_of
+from hazwatch.replay.parquetfile import SUFFIX, ParquetFile
+from hazwatch.replay.times import RecordingFile, Shape, as_text, times_of
 from schemas.quality import Quality
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ def read_rows(path: Path, shape: Shape, progress: Callable[[int], None] = lambda
 
     Raises `RecordingError` with all problems of the first block that has some.
     """
-    with CsvFile(path) as file:
+    with ParquetFile(path) if path.suffix == SUFFIX else CsvFile(path) as file:
         _check_columns(file, shape)
         form = _long if {"tag", "value"} <= set(file.names) else _wide
         for block in file.blocks():
@@ -52,7 +54,7 @@ def read_rows(path: Path, shape: Shape, progress: Callable[[int], None] = lambda
             progress(file.bytes_read())
 
 
-def _check_columns(file: CsvFile, shape: Shape) -> None:
+def _check_columns(file: RecordingFile, shape: Shape) -> None:
     if missing := [c for c in shape.time_columns if c not in file.names]:
         listed = ", ".join(file.names) or "none"
         raise RecordingError(
@@ -60,7 +62,7 @@ def _check_columns(file: CsvFile, shape: Shape) -> None:
         )
 
 
-def _long(file: CsvFile, block: pa.RecordBatch, shape: Shape) -> Rows:
+def _long(file: RecordingFile, block: pa.RecordBatch, shape: Shape) -> Rows:
     problems: list[str] = []
     times = times_of(file, block, shape, problems)
     value = _numbers(file, block, "value", problems)
@@ -75,7 +77,7 @@ def _long(file: CsvFile, block: pa.RecordBatch, shape: Shape) -> Rows:
     return Rows(times, tag, value, quality, tuple(names))
 
 
-def _wide(file: CsvFile, block: pa.RecordBatch, shape: Shape) -> Rows:
+def _wide(file: RecordingFile, block: pa.RecordBatch, shape: Shape) -> Rows:
     names = tuple(name for name in file.names if name and name not in shape.time_columns)
     problems: list[str] = []
     times = times_of(file, block, shape, problems)
@@ -92,13 +94,13 @@ def _wide(file: CsvFile, block: pa.RecordBatch, shape: Shape) -> Rows:
     return Rows(times[row], tag.astype(np.int32), kept, quality, names)
 
 
-def _numbers(file: CsvFile, block: pa.RecordBatch, name: str, problems: list[str]) -> Floats:
+def _numbers(file: RecordingFile, block: pa.RecordBatch, name: str, problems: list[str]) -> Floats:
     """The numbers of a column, NaN where there is none."""
     column = block.column(name)
     try:
         return _as_floats(column)
     except pa.ArrowInvalid:
-        texts = pc.utf8_trim_whitespace(column)
+        texts = pc.utf8_trim_whitespace(as_text(column))
     no_value = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(NO_VALUE_WORDS))
     texts = pc.if_else(no_value, pa.scalar("nan"), texts)
     if file.decimal_comma:
@@ -120,13 +122,15 @@ def _as_floats(column: pa.Array) -> Floats:
 
 
 def _each(
-    file: CsvFile, block: pa.RecordBatch, name: str, read: Callable[[str], T], problems: list[str]
+    file: RecordingFile, block: pa.RecordBatch, name: str, read: Callable[[str], T], problems: list[str]
 ) -> tuple[npt.NDArray[np.int32], list[T]]:
     """A column of few different texts: for each row the place in the list of what they were read as."""
-    coded = pc.fill_null(block.column(name), "").dictionary_encode()
-    which = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int32)
+    column = block.column(name)
+    if column.null_count or not pa.types.is_dictionary(column.type):
+        column = pc.fill_null(as_text(column), "").dictionary_encode()
+    which = np.asarray(column.indices.to_numpy(zero_copy_only=False), np.int32)
     found: list[T] = []
-    for i, text in enumerate(coded.dictionary.to_pylist()):
+    for i, text in enumerate(as_text(column.dictionary).to_pylist()):
         try:
             found.append(read(text))
         except ValueError as error:

@@ -11,28 +11,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hazwatch.replay.csvfile import CsvFile
+from hazwatch.replay.parquetfile import ParquetFile
 from schemas.time import from_iso
 
 MOST_SECONDS = 1e11
 """A number from here on is milliseconds: as seconds it would lie in the year 5138."""
 MOST_MILLISECONDS = 1e14
 Times = npt.NDArray[np.int64]
+RecordingFile = CsvFile | ParquetFile
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Where the time stands: one column, or several that are joined by a blank, and their `strptime` format.
 
-    Text without an offset is taken as UTC when a format is given, and refused without one.
+    Text without an offset is taken as UTC when a format is given, and refused without one. So is a Parquet timestamp
+    without a time zone.
     """
 
     time_columns: tuple[str, ...] = ("time",)
     time_format: str = ""
 
 
-def times_of(file: CsvFile, block: pa.RecordBatch, shape: Shape, problems: list[str]) -> Times:
+def times_of(file: RecordingFile, block: pa.RecordBatch, shape: Shape, problems: list[str]) -> Times:
     """The times of a block in ns, shape (n,); what cannot be read is added to `problems`."""
-    columns = [pc.utf8_trim_whitespace(pc.fill_null(block.column(name), "")) for name in shape.time_columns]
+    if (stamps := _timestamps(file, block, shape, problems)) is not None:
+        return stamps
+    given = [as_text(block.column(name)) for name in shape.time_columns]
+    columns = [pc.utf8_trim_whitespace(pc.fill_null(column, "")) for column in given]
     text = pc.binary_join_element_wise(*columns, " ") if len(columns) > 1 else columns[0]
     if not shape.time_format:
         found = _epoch(text)
@@ -49,6 +55,27 @@ def times_of(file: CsvFile, block: pa.RecordBatch, shape: Shape, problems: list[
             rows = np.flatnonzero(which == i).tolist()
             problems += [f"{file.place(block, row)}: time {one!r}: {_cure(str(error), shape)}" for row in rows]
     return np.asarray(times[which], np.int64)
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """A column of whatever type as text; null stays null."""
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _timestamps(file: RecordingFile, block: pa.RecordBatch, shape: Shape, problems: list[str]) -> Times | None:
+    """A typed column of timestamps at once; None where the time is written in another way."""
+    column = block.column(shape.time_columns[0])
+    if len(shape.time_columns) > 1 or not pa.types.is_timestamp(column.type):
+        return None
+    if column.type.tz is None and not shape.time_format:
+        problems.append(
+            f"{file.path}: column {shape.time_columns[0]}: its timestamps have no time zone; write them with one, or "
+            "give any --time-format to take them as UTC"
+        )
+    for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)).tolist():
+        problems.append(f"{file.place(block, row)}: time is empty")
+    whole = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
+    return np.asarray(pc.fill_null(whole, 0).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _epoch(text: pa.Array) -> Times | None:
