@@ -26,7 +26,7 @@ th { font-weight: 600; border-bottom: 1px solid #999; } td:first-child, th:first
 .note { background: #fff6d6; padding: 4px 8px; } .legend svg { vertical-align: middle; }
 svg { max-width: 100%; height: auto; display: block; } .legend svg { display: inline-block; }
 text { font: 11px system-ui, sans-serif; fill: #333; } .tick { fill: #666; font-size: 10px; }
-.grid { stroke: #e3e3e3; } .event { fill: #b9a7d6; opacity: 0.45; }
+.grid { stroke: #e3e3e3; } .event { fill: #9a7fd1; opacity: 0.4; stroke: #7d5fbd; stroke-width: 0.7; }
 .values { fill: #7d8b99; stroke: #5b6975; stroke-width: 0.8; }
 .limit-old { stroke: #777; stroke-dasharray: 5 3; } .limit-new { stroke: #222; }
 .rate-old { stroke: #9aa4ad; } .rate-new { stroke: #1b4f72; }
@@ -80,7 +80,7 @@ def _body(
     events: Sequence[Event],
 ) -> Iterator[str]:
     recording = whole.recording
-    scene = Scene(told[0].span, events, comparison)
+    scene = Scene.of(told, comparison, events)
     yield f"<h1>Backtest</h1><p>OLD {escape(whole.old)}<br>NEW {escape(whole.new)}</p>"
     files = escape(", ".join(recording.files))
     yield f"<p>{files}: {recording.begin} to {recording.end}, {rows.duration(recording.days * 86_400)}</p>"
@@ -124,7 +124,7 @@ def _timelines(
     yield LEGEND if tags else "<p>No alarm was raised by either.</p>"
     for tag in tags[:MOST_TAGS]:
         yield f"<h3>{escape(tag)}</h3>"
-        yield tag_plot(scene, tag, *told, _trace(traces, tag))
+        yield tag_plot(scene, tag, _trace(traces, tag))
     if len(tags) > MOST_TAGS:
         yield f"<p>{len(tags) - MOST_TAGS} more tags had alarms; those drawn are the ones that differ most.</p>"
 

@@ -93,4 +93,4 @@ def value_ticks(low: float, high: float) -> list[float]:
     size: float = 10.0 ** math.floor(math.log10(spread / 2))
     step = next((m * size for m in (1.0, 2.0, 5.0) if spread / (m * size) <= 5), 10 * size)
     first = math.ceil(low / step)
-    return [k * step for k in range(first, math.floor(high / step) + 1)] or [low]
+    return [float(f"{k * step:.9g}") for k in range(first, math.floor(high / step) + 1)] or [low]

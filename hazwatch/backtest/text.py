@@ -27,8 +27,8 @@ def lines(whole: Report) -> Iterator[str]:
         if (left := len(whole.measures.difference.by_tag) - len(tags)) > 0:
             yield f"... and {left} more tags"
     yield from ("", f"raised by both: {len(whole.matched)}: {rows.shift_words(whole)}")
-    changed = [both for both in whole.matched if both.shift_s or both.old_tier != both.new_tier]
-    yield from _listed([_both(both) for both in sorted(changed, key=lambda both: -abs(both.shift_s))])
+    changed = [said for both in sorted(whole.matched, key=lambda both: -abs(both.shift_s)) if (said := _both(both))]
+    yield from _listed(changed)
     yield from ("", f"missed, raised by OLD only: {len(whole.missed)}{_by_rule(whole.missed_by_rule)}")
     yield from _listed(list(map(_stood, _urgent_first(whole.missed))))
     yield from ("", f"new, raised by NEW only: {len(whole.fresh)}{_by_rule(whole.fresh_by_rule)}")
@@ -83,9 +83,13 @@ def _stood(one: Stood) -> str:
 
 
 def _both(both: Both) -> str:
-    tiers = "" if both.old_tier == both.new_tier else f", tier {both.old_tier} -> {both.new_tier}"
-    rule = both.rule if both.rule == both.new_rule else f"{both.rule} -> {both.new_rule}"
-    return f"{both.old_begin}  {both.tag} {rule} {both.side}: {both.shift_s:+g} s{tiers}"
+    """What is another in NEW; empty when nothing is."""
+    pairs = (("rule", both.rule, both.new_rule), ("tier", both.old_tier, both.new_tier),
+             ("raised", both.old_raised, both.new_raised))  # fmt: skip
+    changes = [f"{both.shift_s:+g} s"] if both.shift_s else []
+    changes += [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+    said = f"{both.old_begin}  {both.tag} {both.rule} {both.side}: "
+    return said + ", ".join(changes) if changes else ""
 
 
 def _by_rule(found: dict[str, int]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from hazwatch.backtest.compare import Comparison, Match
-from hazwatch.backtest.events import Event
+from hazwatch.backtest.events import Event, inside
 from hazwatch.backtest.measures import FLOOD_MOST, FLOOD_SPAN, spans
 from hazwatch.backtest.story import Call, Span, Spell, Story
 from hazwatch.backtest.svg import Scale, drawing, line, path, rect, time_axis, value_ticks, words
@@ -21,14 +21,30 @@ VALUES = 70.0
 LEAST = 1.5
 """So wide at least is a spell, however short, so that it can be seen."""
 
+Rows = dict[tuple[str, str], list[Spell]]
+"""Spells by rule and side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What every plot of a page shares."""
+    """What every plot of a page shares: the spells by tag, rule and side, and by tag what was matched. `alone` are the
+    spells that only one of the two has."""
 
     span: Span
     events: Sequence[Event]
-    comparison: Comparison
+    old: dict[str, Rows]
+    new: dict[str, Rows]
+    matched: dict[str, list[Match]]
+    alone: frozenset[Spell]
+
+    @classmethod
+    def of(cls, told: tuple[Story, Story], comparison: Comparison, events: Sequence[Event]) -> Scene:
+        matched: dict[str, list[Match]] = defaultdict(list)
+        for match in comparison.matched:
+            matched[match.old[0].condition.subject].append(match)
+        alone = frozenset((*comparison.missed, *comparison.new))
+        old, new = map(_rows, told)
+        return cls(told[0].span, inside(events, told[0].span), old, new, dict(matched), alone)
 
     @property
     def x(self) -> Scale:
@@ -66,9 +82,9 @@ def rate_plot(scene: Scene, old: Story, new: Story, position: str) -> str:
     return drawing(WIDTH, bottom + 18, "alarms in ten minutes over time", marks)
 
 
-def tag_plot(scene: Scene, tag: str, old: Story, new: Story, trace: Trace | None) -> str:
+def tag_plot(scene: Scene, tag: str, trace: Trace | None) -> str:
     """One tag: its values with the limits that were crossed, and for each rule and side what OLD and NEW said."""
-    before, after = (_of_tag(story, tag) for story in (old, new))
+    before, after = scene.old.get(tag, {}), scene.new.get(tag, {})
     rows = sorted(before.keys() | after.keys())
     top = 4.0
     values = VALUES + 6 if trace is not None else 0.0
@@ -76,15 +92,14 @@ def tag_plot(scene: Scene, tag: str, old: Story, new: Story, trace: Trace | None
     marks = list(scene.background(top, bottom))
     if trace is not None:
         marks += _values(scene, trace, top, top + VALUES, before, after)
-    missed, fresh = set(scene.comparison.missed), set(scene.comparison.new)
     for i, row in enumerate(rows):
         y = top + values + PAIR * i
         marks.append(words(LEFT - 36, y + 19, " ".join(row), "label", "end"))
         marks += [words(LEFT - 6, y + 12, "OLD", "tick", "end"), words(LEFT - 6, y + 24, "NEW", "tick", "end")]
-        marks += _lane(scene, before.get(row, []), missed, y + 4, "missed: OLD only")
-        marks += _lane(scene, after.get(row, []), fresh, y + 16, "new: NEW only")
+        marks += _lane(scene, before.get(row, []), y + 4, "missed: OLD only")
+        marks += _lane(scene, after.get(row, []), y + 16, "new: NEW only")
     places = {row: top + values + PAIR * i for i, row in enumerate(rows)}
-    marks += _shifts(scene, [m for m in scene.comparison.matched if m.old[0].condition.subject == tag], places)
+    marks += _shifts(scene, scene.matched.get(tag, []), places)
     return drawing(WIDTH, bottom + 18, f"alarms of {tag} over time", marks)
 
 
@@ -101,12 +116,12 @@ def tags_by_difference(comparison: Comparison, old: Story, new: Story) -> list[s
     return sorted(raised, key=lambda tag: (-differences[tag], -raised[tag], tag))
 
 
-def _of_tag(story: Story, tag: str) -> dict[tuple[str, str], list[Spell]]:
-    found: dict[tuple[str, str], list[Spell]] = defaultdict(list)
+def _rows(story: Story) -> dict[str, Rows]:
+    found: dict[str, Rows] = {}
     for spell in story.spells:
-        if spell.condition.subject == tag:
-            found[spell.condition.rule, spell.condition.side].append(spell)
-    return dict(found)
+        rows = found.setdefault(spell.condition.subject, {})
+        rows.setdefault((spell.condition.rule, spell.condition.side), []).append(spell)
+    return found
 
 
 def _values(
@@ -114,8 +129,8 @@ def _values(
     trace: Trace,
     top: float,
     bottom: float,
-    before: dict[tuple[str, str], list[Spell]],
-    after: dict[tuple[str, str], list[Spell]],
+    before: Rows,
+    after: Rows,
 ) -> Iterator[str]:
     """The band between the lowest and the highest value, broken where nothing was measured."""
     limits = [sorted(_limits(found)) for found in (before, after)]
@@ -148,27 +163,27 @@ def _unbroken(trace: Trace) -> Iterator[tuple[int, int]]:
             first = i
 
 
-def _limits(found: dict[tuple[str, str], list[Spell]]) -> set[float]:
+def _limits(found: Rows) -> set[float]:
     """The limits that were crossed; those of rules that judge no value of the tag itself stay out."""
     return {s.limit for spells in found.values() for s in spells if s.limit is not None and s.kind == "limits"}
 
 
-def _lane(scene: Scene, spells: Sequence[Spell], alone: Collection[Spell], y: float, why: str) -> Iterator[str]:
+def _lane(scene: Scene, spells: Sequence[Spell], y: float, why: str) -> Iterator[str]:
     """Spells as boxes. What would lie in one place of the paper is drawn once, the most urgent tier on top."""
     boxes: list[tuple[float, float, int, bool, list[Spell]]] = []
     for spell in spells:
         x = scene.x(spell.begin_ns)
         end = max(scene.x(spell.end_ns), x + LEAST)
-        only = spell in alone
+        only = spell in scene.alone
         if boxes and x <= boxes[-1][1] + 0.5 and boxes[-1][3] is only and boxes[-1][2] == spell.tier:
             boxes[-1] = (boxes[-1][0], end, spell.tier, only, [*boxes[-1][4][:9], spell, *boxes[-1][4][9:]])
         else:
             boxes.append((x, end, spell.tier, only, [spell]))
     for x, end, tier, only, held in sorted(boxes, key=lambda box: -box[2]):
         tip = _tip(held) + (f" - {why}" if only else "")
-        yield rect(x, y, end - x, LANE, f"tier{tier}{' only' if only else ''}", tip)
+        yield rect(x, y, end - x, LANE, f"tier{tier}{' only' if only and end - x > 4 else ''}", tip)
         if only:
-            yield path([(x - 3, y - 3), (x + 3, y - 3), (x, y + 1)], "mark", closed=True)
+            yield path([(x - 2.5, y - 4), (x + 2.5, y - 4), (x, y)], "mark", closed=True)
 
 
 def _tip(spells: Sequence[Spell]) -> str:
