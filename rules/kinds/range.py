@@ -3,7 +3,7 @@
 Two tests, by what the tag measures:
 
 - *A quantity* is outside when it lies below or above the measuring range by more than the share `outside` of the span,
-  for `on_delay_s`. A reading that stays negative is never a zero: its zero has drifted, or another gas drives the sensor
+  for `on_delay_s`. A reading that stays negative is never a zero: its zero has drifted, or a gas drives the sensor
   the wrong way and hides the one it is there for. Of a gas point only the low side is watched: over-range is an alarm.
 - *A loop current* (unit mA, range 4 to 20 or none) is read by the bands of NAMUR NE 43 for 4 s: at most 3.6 mA or at
   least 21 mA is the instrument's own sign of failure (level 2); between there and the valid 3.8 to 20.5 mA lies nothing
