@@ -27,9 +27,9 @@ th { font-weight: 600; border-bottom: 1px solid #999; } td:first-child, th:first
 svg { max-width: 100%; height: auto; display: block; } .legend svg { display: inline-block; }
 text { font: 11px system-ui, sans-serif; fill: #333; } .tick { fill: #666; font-size: 10px; }
 .grid { stroke: #e3e3e3; } .event { fill: #9a7fd1; opacity: 0.4; stroke: #7d5fbd; stroke-width: 0.7; }
-.values { fill: #7d8b99; stroke: #5b6975; stroke-width: 0.8; }
+.values { fill: none; stroke: #5b6975; stroke-width: 1; stroke-linejoin: round; }
 .limit-old { stroke: #777; stroke-dasharray: 5 3; } .limit-new { stroke: #222; }
-.rate-old { stroke: #9aa4ad; } .rate-new { stroke: #1b4f72; }
+.rate-old { fill: #9aa4ad; } .rate-new { fill: #1b4f72; }
 .tier1 { fill: #c1121f; } .tier2 { fill: #e8751a; } .tier3 { fill: #f2c230; } .tier4 { fill: #3a78c2; }
 .only { stroke: #000; stroke-width: 1.2; stroke-dasharray: 2 1.5; } .mark { fill: #000; }
 .shift { stroke: #000; stroke-width: 1; }
@@ -40,8 +40,8 @@ LEGEND = """<p class="legend">
 <svg width="14" height="10"><rect class="tier2" width="14" height="9"/></svg> tier 2
 <svg width="14" height="10"><rect class="tier3" width="14" height="9"/></svg> tier 3
 <svg width="14" height="10"><rect class="tier4" width="14" height="9"/></svg> tier 4 &nbsp;
-<svg width="18" height="14"><rect class="tier3 only" x="2" y="4" width="14" height="9"/><path class="mark"
-d="M-1 1 L5 1 L2 5 Z"/></svg> raised by one of them only &nbsp;
+<svg width="18" height="14"><rect class="tier3 only" x="3" y="4" width="14" height="9"/><path class="mark"
+d="M0.5 0 L5.5 0 L3 4 Z"/></svg> raised by one of them only &nbsp;
 <svg width="18" height="14"><line class="shift" x1="2" y1="2" x2="16" y2="13"/></svg> raised at another time &nbsp;
 <svg width="18" height="10"><line class="limit-old" x1="0" y1="5" x2="18" y2="5"/></svg> limit of OLD
 <svg width="18" height="10"><line class="limit-new" x1="0" y1="5" x2="18" y2="5"/></svg> limit of NEW &nbsp;
@@ -109,7 +109,7 @@ def _events(whole: Report) -> Iterator[str]:
         return
     window = rows.duration(judged.lead_window_s)
     yield "<h2>Against the labelled events</h2>"
-    yield f"<p>{len(judged.old.events)} events; process alarms count from {window} before the start of each.</p>"
+    yield f"<p>{rows.events(judged)}; process alarms count from {window} before the start.</p>"
     yield from _table(("", "OLD", "NEW", "NEW-OLD"), rows.event_rows(judged))
     findings = list(rows.finding_rows(judged))
     yield from _table(("lead time", "start", "OLD", "NEW", "NEW-OLD"), findings[:MOST_ROWS])

@@ -48,6 +48,12 @@ def signed(say: Callable[[float | None], str], value: float | None) -> str:
     return f"{'+' if value > 0 else '-'}{said}"
 
 
+def events(judged: Judgements) -> str:
+    """How many there are."""
+    many = len(judged.old.events)
+    return f"{many} event{'' if many == 1 else 's'}"
+
+
 def load_rows(sides: Sides) -> Iterator[Row]:
     """Alarms raised, flood, chattering and standing time."""
     yield _row("alarms raised", count, sides, lambda load: load.raised)

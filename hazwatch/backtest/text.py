@@ -41,7 +41,7 @@ def _events(whole: Report) -> Iterator[str]:
     if judged is None:
         return
     window = rows.duration(judged.lead_window_s)
-    yield from ("", f"against {len(judged.old.events)} events, from {window} before each (process alarms)")
+    yield from ("", f"against {rows.events(judged)}, from {window} before the start (process alarms)")
     yield from _table(list(rows.event_rows(judged)))
     yield from ("", "lead time by event")
     head = ("", "", "OLD", "NEW", "")

@@ -73,12 +73,16 @@ def rate_plot(scene: Scene, old: Story, new: Story, position: str) -> str:
             words(LEFT - 6, y(value) + 4, f"{value:g}", "tick", "end"),
         ]
     marks.append(line(LEFT, y(FLOOD_MOST), RIGHT, y(FLOOD_MOST), "limit-old", "more than 10 in 10 minutes is a flood"))
-    for found, kind, shift in zip(counts, ("rate-old", "rate-new"), (0.0, 1.0), strict=True):
-        columns: dict[float, int] = {}
+    wide = max(1.0, (scene.x(scene.span.begin_ns + FLOOD_SPAN) - LEFT) / 2 - 0.5)
+    for found, kind, shift in zip(counts, ("rate-old", "rate-new"), (0.0, wide), strict=True):
+        columns: dict[int, int] = {}
         for slot, n in found.items():
             x = round(scene.x(max(slot * FLOOD_SPAN, scene.span.begin_ns)))
             columns[x] = max(columns.get(x, 0), n)
-        marks += [line(x + shift, bottom, x + shift, y(n), kind) for x, n in sorted(columns.items())]
+        marks += [
+            rect(x + shift, y(n), min(wide, RIGHT - x - shift), bottom - y(n), kind, f"{n} alarms")
+            for x, n in sorted(columns.items())
+        ]
     return drawing(WIDTH, bottom + 18, "alarms in ten minutes over time", marks)
 
 
@@ -132,7 +136,7 @@ def _values(
     before: Rows,
     after: Rows,
 ) -> Iterator[str]:
-    """The band between the lowest and the highest value, broken where nothing was measured."""
+    """A line through the lowest and the highest value of each bin, broken where nothing was measured."""
     limits = [sorted(_limits(found)) for found in (before, after)]
     low = min([float(trace.low.min()), *limits[0], *limits[1]])
     high = max([float(trace.high.max()), *limits[0], *limits[1]])
@@ -143,12 +147,14 @@ def _values(
         for value in found:
             yield line(LEFT, y(value), RIGHT, y(value), kind, f"limit {value:g} in {name}")
     for first, last in _unbroken(trace):
-        begins = [scene.x(int(at) + trace.width_ns // 2) for at in trace.begin_ns[first:last]]
-        upper = list(zip(begins, map(y, trace.high[first:last].tolist()), strict=True))
-        lower = list(zip(begins, map(y, trace.low[first:last].tolist()), strict=True))
-        if len(begins) == 1:
-            lower = [(begins[0] + 1, lower[0][1] + 0.5)]
-        yield path([*upper, *reversed(lower)], "values", closed=True)
+        points: list[tuple[float, float]] = []
+        for i in range(first, last):
+            x = scene.x(int(trace.begin_ns[i]) + trace.width_ns // 2)
+            ends = [y(float(trace.low[i])), y(float(trace.high[i]))]
+            if points and abs(ends[1] - points[-1][1]) < abs(ends[0] - points[-1][1]):
+                ends.reverse()  # from one bin to the next by the shorter way
+            points += [(x, ends[0]), (x + 0.5 if first + 1 == last else x, ends[1])]
+        yield path(points, "values")
 
 
 def _unbroken(trace: Trace) -> Iterator[tuple[int, int]]:
