@@ -1,0 +1,24 @@
+"""Middle and spread of a few numbers that some wild ones cannot move."""
+
+from __future__ import annotations
+
+from rules.compiling import kernel
+
+SIGMA_OF_MAD = 1.4826
+"""The standard deviation of normal noise for each unit of its median absolute deviation."""
+
+
+@kernel
+def median(numbers, n):  # type: ignore[no-untyped-def]
+    """The median of the first n numbers (1 or more), which are put in order: quick for a few dozen."""
+    for i in range(1, n):
+        x = numbers[i]
+        k = i
+        while k > 0 and numbers[k - 1] > x:
+            numbers[k] = numbers[k - 1]
+            k -= 1
+        numbers[k] = x
+    half = n // 2
+    if n % 2 == 1:
+        return numbers[half]
+    return (numbers[half - 1] + numbers[half]) / 2
