@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rules.engine import Fold
 from rules.kinds import Example, Kind, kinds
 from rules.machine import IDLE
+from rules.rulebook import check_rules
 from schemas.batch import batch, concat
 from schemas.causes import Cause
 from schemas.changes import AlarmClass, Basis, ConditionChange
@@ -230,6 +231,10 @@ def test_the_far_future_of_one_tag_touches_no_other(kind: Kind) -> None:
     def law(trace: Trace, place: int) -> None:
         stranger = msgspec.structs.replace(trace.revision.tags[0], number=99, name="STRANGER", cell="elsewhere")
         widened = msgspec.structs.replace(trace.revision, tags=(*trace.revision.tags, stranger))
+        if check_rules(widened):  # a kind that compares tags may refuse a lone one: then it is not asked of it
+            named = tuple(t.name for t in trace.revision.tags)
+            asked = tuple(msgspec.structs.replace(r, tags=named) for r in widened.rules)
+            widened = msgspec.structs.replace(widened, rules=asked)
         plain, wild = new_fold(Trace(widened, ())), new_fold(Trace(widened, ()))
         far = batch([99], [trace.entries[-1].append_ns + 10**18], [1e9])
         offset = 0
