@@ -12,6 +12,7 @@ from hazwatch.config.columns import COLUMNS
 from hazwatch.config.load import ARRAYS, SINGLE
 from hazwatch.metrics import METRICS
 from hazwatch.reference.markdown import fence, fields, prose, table
+from hazwatch.reference.plots import plot_name
 from ingest.formats import FORMATS
 from rules.kinds import kinds as rule_kinds
 from schemas.quality import Quality
@@ -79,10 +80,16 @@ def rules() -> str:
             fields(kind.params),
             "### Examples",
         ]
-        for example in kind.examples:
+        for number, example in enumerate(kind.examples):
             readings = ", ".join(str(list(r)) for r in example.case.readings)
             expect = ", ".join(str(list(e)) for e in example.case.expect) or "nothing"
-            parts.append(f"- {example.case.name}: readings (s, value) {readings}; what comes of them: {expect}")
+            if set(example.params):
+                readings += f"; with {', '.join(f'{k} = {v!r}' for k, v in example.params.items())}"
+            parts += [
+                f"**{example.case.name}**",
+                f"![{example.case.name}](plots/{plot_name(kind, number)})",
+                f"Readings (s, value) {readings}. What comes of them: {expect}.",
+            ]
     return _page(parts)
 
 

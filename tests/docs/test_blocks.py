@@ -20,6 +20,7 @@ import pytest
 from hazwatch.cli import COMMANDS
 from hazwatch.config.schema import all_schemas
 from hazwatch.reference.pages import PAGES
+from hazwatch.reference.plots import plots
 from tests.parts.net import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_reference_is_current(name: str) -> None:
     made = PAGES[name]()
     assert (ROOT / "docs" / "reference" / name).read_text() == made, "run: python -m hazwatch.reference docs/reference"
+
+
+def test_the_plots_are_current() -> None:
+    found = {file.name: file.read_text() for file in (ROOT / "docs" / "reference" / "plots").glob("*.svg")}
+    assert found == plots(), "run: python -m hazwatch.reference docs/reference"
 
 
 def test_the_schemas_are_named_in_the_reference() -> None:
