@@ -27,6 +27,7 @@ from rules.kinds.limits import plan as limits_of
 from rules.kinds.quality import highest
 from rules.windows import remember
 from schemas.changes import Side
+from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN, Quality
 from schemas.registry import Tag
 from schemas.text import Text
@@ -255,6 +256,30 @@ def group_values(tags: Sequence[Tag], side: Side, most: int, window_s: float, si
         values[field] = [v.get(field, 0.0) for v in judged]
     padded = {field: [*v, *[0] * (most - len(v))] for field, v in values.items() if isinstance(v, list)}
     return {**values, **padded}
+
+
+LIMITS = {"high": ("high", "high_high"), "low": ("low", "low_low")}
+"""The limits of each side by the names that the registry gives them."""
+
+
+def check_member(tag: Tag, side: str, window_s: float, silent_s: float | None) -> Iterator[Problem]:
+    """A member needs a limit to reach, and its vote must outlast the time until its next reading, or it flickers."""
+    first, second = LIMITS[side]
+    if getattr(tag.limits, first) is None and getattr(tag.limits, second) is None:
+        message = f"{tag.name} has no limit on the {side} side, so it can never vote"
+        yield Problem.of("tags", message, f"give it a {first} limit, or name only tags that have one")
+    if not (math.isfinite(window_s) and window_s >= 3 * tag.period_s):
+        message = f"{tag.name} reads every {tag.period_s:g} s, so its votes would lapse within {window_s:g} s"
+        yield Problem.of("params.window_s", message, f"three periods or more: {3 * tag.period_s:g}")
+    if silent_s is not None and not (math.isfinite(silent_s) and silent_s >= 3 * tag.period_s):
+        message = f"{tag.name} reads every {tag.period_s:g} s, so after {silent_s:g} s it would often be bad"
+        yield Problem.of("params.silent_s", message, f"three periods or more: {3 * tag.period_s:g}")
+
+
+def check_delays(on_delay_s: float, off_delay_s: float) -> Iterator[Problem]:
+    for field, given in (("on_delay_s", on_delay_s), ("off_delay_s", off_delay_s)):
+        if not (math.isfinite(given) and given >= 0):
+            yield Problem.of(f"params.{field}", f"{given:g} is no length of time", "0 or more")
 
 
 def chosen(tags: Sequence[Tag], mask: int) -> Iterator[Tag]:

@@ -20,7 +20,6 @@ may vote, and never lower. A late reading may add its vote.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -33,10 +32,13 @@ from rules.machine import LATE_READING, READING, step
 from rules.members import (
     GOOD,
     GROUP,
+    LIMITS,
     SAMPLE,
     USABLE,
     VOTES,
     able,
+    check_delays,
+    check_member,
     chosen,
     coded,
     decoded,
@@ -143,15 +145,9 @@ def _levels(tags: Sequence[Tag], params: Params) -> Iterator[Level | None]:
         if able(tags, side, level).bit_count() < max(1, params.m):
             yield None
             continue
-        limit = title_of(tags, side, level) if _has(tags, side, level) else title_of(tags, side, 2)
+        has = any(getattr(t.limits, LIMITS[side][level - 1]) is not None for t in tags)
+        limit = title_of(tags, side, level if has else 2)
         yield Level(limit.name, Text(zh=f"{limit.title.zh}表决", en=f"vote on the {limit.title.en}"), float(params.m))
-
-
-def _has(tags: Sequence[Tag], side: Side, level: int) -> bool:
-    return any(getattr(t.limits, _LIMITS[side][level - 1]) is not None for t in tags)
-
-
-_LIMITS = {Side.HIGH: ("high", "high_high"), Side.LOW: ("low", "low_low")}
 
 
 def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
@@ -174,29 +170,12 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
-    names_of = _LIMITS[Side(params.side)]
-    if all(getattr(tag.limits, n) is None for n in names_of):
-        message = f"{tag.name} has no limit on the {params.side} side, so it can never vote"
-        yield Problem.of("tags", message, f"give it a {names_of[0]} limit, or name only tags that have one")
     if params.m < 1:
         yield Problem.of("params.m", f"{params.m} votes would always be there", "1 or more")
     if params.n < 0 or 0 < params.n < params.m:
         yield Problem.of("params.n", f"{params.m} of {params.n} can never be reached", "m or more, or leave it out")
-    yield from check_window(tag, params.window_s)
-    if params.silent_s is not None and not (math.isfinite(params.silent_s) and params.silent_s > tag.period_s):
-        message = f"{tag.name} reads every {tag.period_s:g} s, so after {params.silent_s:g} s it would always be bad"
-        yield Problem.of("params.silent_s", message, "three periods or more")
-    for field in ("on_delay_s", "off_delay_s"):
-        given = getattr(params, field)
-        if not (math.isfinite(given) and given >= 0):
-            yield Problem.of(f"params.{field}", f"{given:g} is no length of time", "0 or more")
-
-
-def check_window(tag: Tag, window_s: float) -> Iterator[Problem]:
-    """A vote must outlast the time until the member's next reading, or it flickers."""
-    if not (math.isfinite(window_s) and window_s >= 3 * tag.period_s):
-        message = f"{tag.name} reads every {tag.period_s:g} s, so its votes would lapse within {window_s:g} s"
-        yield Problem.of("params.window_s", message, f"three periods or more: {3 * tag.period_s:g}")
+    yield from check_member(tag, params.side, params.window_s, params.silent_s)
+    yield from check_delays(params.on_delay_s, params.off_delay_s)
 
 
 def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 from hypothesis import strategies as st
 
 from rules.admission import LATE, LIVE, Admission
+from rules.members import decoded
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Revision, Rule, Tag
-from schemas.time import MS, SECOND
+from schemas.time import MS, SECOND, seconds
 from tests.laws.traces import (
     HIGH,
     HIGH_HIGH,
@@ -26,6 +27,7 @@ from tests.laws.traces import (
     new_fold,
     revision,
 )
+from tests.rules.helpers import Story
 
 VALUES: tuple[tuple[float, int], ...] = (
     *((v, Quality.GOOD) for v in (20.0, 20.0, 20.0, 20.0, HIGH, HIGH, math.nextafter(HIGH, 0), HIGH - 2, 47.0)),
@@ -36,6 +38,7 @@ VALUES: tuple[tuple[float, int], ...] = (
 )
 WAITS = (0, 0, MS, SECOND, SECOND, SECOND, 2 * SECOND, 3 * SECOND, 5 * SECOND, 10 * SECOND)
 SHIFTS = (0, 0, 0, 0, 0, -SECOND, -5 * SECOND, -10 * SECOND)
+LEVELS = {1: HIGH, 2: HIGH_HIGH}
 CLOCKS = (0, -20 * SECOND, 4 * SECOND, -START + SECOND)
 """True, behind, ahead, and in 1970; none so old that a raise would wait for a fresher reading (LAWS L5)."""
 
@@ -130,7 +133,107 @@ class Ladder:
         return level
 
 
-def placed(said: list[ConditionChange]) -> Iterator[tuple[tuple[int, int], int]]:
+# Stories
+
+
+def story(kind: str, tags: Sequence[Tag], **params: object) -> Story:
+    """A story under one rule of that kind that begins with 20 ppm everywhere."""
+    told = Story(of=under(kind, list(tags), params))
+    told.beat(0)
+    all_at(told, 0, *[20.0] * len(tags))
+    return told
+
+
+def all_at(told: Story, second: float, *values: float | None) -> None:
+    """A reading of each tag in turn; None leaves one out."""
+    for tag, value in enumerate(values, 1):
+        if value is not None:
+            told.read(second, value, tag=tag)
+
+
+def bad(told: Story, second: float, tag: int) -> None:
+    told.read(second, None, tag=tag, quality=Quality.SENSOR_FAILURE)
+
+
+def last(told: Story, kind: str) -> ConditionChange:
+    return [c for c in told.said if c.rule == kind][-1]
+
+
+def counts(told: Story, kind: str) -> list[tuple[int, int]]:
+    """(level, count judged) of every change that is no first word and not said again."""
+    return [
+        (c.level, decoded(c.value or 0.0)[0])
+        for c in told.said
+        if c.rule == kind and c.basis not in ("first", "restatement")
+    ]
+
+
+# The slow reference of what members are, as the words of `rules.members` have it, for CO detectors on the high side
+
+
+@dataclass(slots=True)
+class Member:
+    """`votes` by level (event time, now) of the last one; `inside` the levels it is not back from."""
+
+    votes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    inside: set[int] = field(default_factory=set)
+    newest: int = 0
+    heard: int = 0
+    bad: bool = False
+
+
+class SlowGroup:
+    """Members that read every second. `takes` a row and tells whether it is judged, and whether it may lower."""
+
+    def __init__(self, count: int, window_s: float, silent_s: float = 15.0) -> None:
+        self.members = [Member() for _ in range(count)]
+        self.window, self.silent = seconds(window_s), seconds(silent_s)
+        self.clock = self.last = 0
+
+    def takes(self, row: Heard) -> tuple[bool, bool]:
+        self.clock += min(row.now - self.last, SECOND) if self.last else 0
+        self.last = row.now
+        number = row.value == row.value
+        usable = number and row.quality < 128
+        over = row.quality == Quality.OVER_RANGE or (usable and row.value > RANGE_HIGH)
+        voted = {1, 2} if over else {k for k in (1, 2) if usable and row.value >= LEVELS[k]}
+        if not row.live and not voted:
+            return False, False
+        member = self.members[row.member]
+        in_range = number and -0.0125 * RANGE_HIGH <= row.value <= RANGE_HIGH
+        good = row.live and row.quality < 64 and in_range
+        if row.live:
+            member.newest, member.heard = row.at, self.clock
+            under = row.value < -0.0125 * RANGE_HIGH
+            member.bad = not voted and (not usable or row.quality == Quality.STALE or under)
+            if good:
+                member.inside -= {k for k in (1, 2) if row.value < LEVELS[k] - 2}
+        for k in voted:
+            member.inside.add(k)
+            if row.live or k not in member.votes or row.at >= member.votes[k][0]:
+                member.votes[k] = row.at, row.now
+        return usable or over, good
+
+    def sick(self) -> set[int]:
+        return {n for n, member in enumerate(self.members) if member.bad or self.clock - member.heard > self.silent}
+
+    def voters(self, k: int, now: int) -> set[int]:
+        return {n for n, member in enumerate(self.members) if self._counts(member, k, now)}
+
+    def inside(self, k: int, now: int) -> set[int]:
+        """Who is not back from level k, voters included."""
+        held = {n for n, member in enumerate(self.members) if k in member.inside}
+        return self.voters(k, now) | (held - self.sick())
+
+    def _counts(self, member: Member, k: int, now: int) -> bool:
+        if k not in member.votes:
+            return False
+        event, then = member.votes[k]
+        return now - then <= self.window and member.newest - event <= self.window
+
+
+def placed(said: Iterable[ConditionChange]) -> Iterator[tuple[tuple[int, int], int]]:
+    """The (offset, row) and level of changes."""
     for change in said:
         assert change.cause is not None
         yield (change.cause.offset, change.cause.row), change.level

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -17,81 +17,37 @@ from rules.rulebook import check_rules
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Limits, Measure, Tag
-from schemas.time import SECOND, seconds
+from schemas.time import SECOND
 from tests.laws.settings import traces as laws
-from tests.laws.traces import HIGH, HIGH_HIGH, RANGE_HIGH, START, Trace, fold_all, gas_tag
+from tests.laws.traces import HIGH, START, Trace, fold_all, gas_tag
 from tests.rules.helpers import Story, at
-from tests.rules.kinds.groups import Heard, Ladder, group, heard, placed, traces, under
-
-# The slow reference: one member at a time, as the words of the kind have it, for CO detectors on the high side
-
-
-@dataclass
-class Member:
-    """`votes` by level (event time, now) of the last one; `inside` the levels it is not back from."""
-
-    votes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    inside: set[int] = field(default_factory=set)
-    newest: int = 0
-    heard: int = 0
-    bad: bool = False
+from tests.rules.kinds import groups
+from tests.rules.kinds.groups import Heard, Ladder, SlowGroup, all_at, bad, counts, group, heard, placed, traces, under
 
 
-class SlowVote:
-    def __init__(self, count: int, m: int, window_s: float, silent_s: float) -> None:
-        self.members = [Member() for _ in range(count)]
-        self.m, self.window, self.silent = m, seconds(window_s), seconds(silent_s)
+class SlowVote(SlowGroup):
+    def __init__(self, count: int, m: int, window_s: float) -> None:
+        super().__init__(count, window_s)
+        self.m = m
         self.ladder = Ladder()
-        self.clock = self.last = 0
 
     def row(self, row: Heard) -> tuple[int, int, set[int], set[int]] | None:
         """(level, votes, who voted, who is bad) where the level changes."""
-        self.clock += min(row.now - self.last, SECOND) if self.last else 0
-        self.last = row.now
-        number = row.value == row.value
-        usable = number and row.quality < 128
-        over = row.quality == Quality.OVER_RANGE or (usable and row.value > RANGE_HIGH)
-        voted = {1, 2} if over else {k for k in (1, 2) if usable and row.value >= (HIGH, HIGH_HIGH)[k - 1]}
-        if not row.live and not voted:
+        judged, good = self.takes(row)
+        if not judged:
             return None
-        member = self.members[row.member]
-        in_range = number and -0.0125 * RANGE_HIGH <= row.value <= RANGE_HIGH
-        good = row.live and row.quality < 64 and in_range
-        if row.live:
-            member.newest, member.heard = row.at, self.clock
-            stale = row.quality == Quality.STALE
-            member.bad = not voted and (not usable or stale or row.value < -0.0125 * RANGE_HIGH)
-            if good:
-                member.inside -= {k for k in (1, 2) if row.value < (HIGH, HIGH_HIGH)[k - 1] - 2}
-        for k in voted:
-            member.inside.add(k)
-            if row.live or k not in member.votes or row.at >= member.votes[k][0]:
-                member.votes[k] = row.at, row.now
-        if not usable and not over:
-            return None
-        return self.judge(good, row.now)
-
-    def judge(self, good: bool, now: int) -> tuple[int, int, set[int], set[int]] | None:
-        sick = {n for n, member in enumerate(self.members) if member.bad or self.clock - member.heard > self.silent}
         beyond, clear, told = [], [], []
         for k in (1, 2):
-            voters = {n for n, member in enumerate(self.members) if self.counts(member, k, now)}
-            lost = sick - voters
-            inside = voters | {n for n, member in enumerate(self.members) if k in member.inside and n not in sick}
+            voters = self.voters(k, row.now)
+            lost = self.sick() - voters
             needed = max(1, self.m - len(lost))
             able = len(lost) < len(self.members)
             beyond.append(able and len(voters) >= needed)
-            clear.append(able and len(inside) < needed)
+            clear.append(able and len(self.inside(k, row.now)) < needed)
             told.append((voters, lost))
         level = self.ladder.judged(beyond, clear, good)
         voters, lost = told[1 if beyond[1] else 0]
         return None if level is None else (level, len(voters), voters, lost)
-
-    def counts(self, member: Member, k: int, now: int) -> bool:
-        if k not in member.votes:
-            return False
-        event, then = member.votes[k]
-        return now - then <= self.window and member.newest - event <= self.window
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 2), (2, 2), (2, 3), (3, 5)])
@@ -103,7 +59,7 @@ def test_it_says_what_the_slow_reference_says(m: int, n: int) -> None:
     @given(traces(of))
     def law(trace: Trace) -> None:
         rows, said = heard(trace, "vote")
-        slow = SlowVote(n, m, window_s, 15.0)
+        slow = SlowVote(n, m, window_s)
         wanted = [(row.place, *told) for row in rows if (told := slow.row(row)) is not None]
         assert list(placed(said)) == [(place, level) for place, level, *_ in wanted]
         for change, (_, _, votes, voters, lost) in zip(said, wanted, strict=True):
@@ -126,35 +82,16 @@ def test_the_members_own_limits_stay_as_they_are(trace: Trace) -> None:
 # Stories
 
 
-def votes(story: Story) -> list[tuple[int, int]]:
-    """(level, votes) of every change that is no first word."""
-    return [
-        (c.level, decoded(c.value or 0.0)[0])
-        for c in story.said
-        if c.rule == "vote" and c.basis not in ("first", "restatement")
-    ]
+def votes(told: Story) -> list[tuple[int, int]]:
+    return counts(told, "vote")
 
 
 def story(count: int, tags: Sequence[Tag] = (), **params: object) -> Story:
-    """A story that begins with 20 ppm everywhere."""
-    told = Story(of=under("vote", list(tags) or group(count), params))
-    told.beat(0)
-    all_at(told, 0, *[20.0] * count)
-    return told
-
-
-def all_at(told: Story, second: float, *values: float | None) -> None:
-    for tag, value in enumerate(values, 1):
-        if value is not None:
-            told.read(second, value, tag=tag)
+    return groups.story("vote", list(tags) or group(count), **params)
 
 
 def last(told: Story) -> ConditionChange:
-    return [c for c in told.said if c.rule == "vote"][-1]
-
-
-def bad(told: Story, second: float, tag: int) -> None:
-    told.read(second, None, tag=tag, quality=Quality.SENSOR_FAILURE)
+    return groups.last(told, "vote")
 
 
 @pytest.mark.parametrize(
@@ -359,16 +296,16 @@ def test_every_problem_is_told_at_once() -> None:
     assert problems(group(3)) == []
     plain = Tag(number=1, name="T-1", enterprise="works", measure=Measure.TEMPERATURE, unit="degC", period_s=30.0)
     said = problems([plain, *group(3)[1:]], m=0, n=5, silent_s=2.0, on_delay_s=-1.0, off_delay_s=float("nan"))
-    assert [line.split(":")[0] for line in said] == [
-        "tags",
+    assert list(dict.fromkeys(line.split(":")[0] for line in said)) == [
         "params.m",
+        "tags",
         "params.window_s",
         "params.silent_s",
         "params.on_delay_s",
         "params.off_delay_s",
         "params.n",
     ]
-    assert "T-1 has no limit on the high side" in said[0]
+    assert "T-1 has no limit on the high side" in said[1]
     assert said[2].endswith("three periods or more: 90")
     assert "0oo5 needs 5 tags of cell 'works', but there are 3" in said[-1]
 
