@@ -80,77 +80,89 @@ PARAMS = np.dtype(
     ],
     align=True,
 )
-MEMORY = np.dtype([*STATE, ("head", "i4"), ("tail", "i4")], align=True)
+MEMORY = np.dtype(
+    [
+        *STATE,
+        ("kept", "i8"),  # `clock` at the newest sample
+        # the samples at both ends of the segment that the far end of the window lies in, so that most rows need no ring
+        ("tail_times", "i8"),
+        ("tail_dose", "f8"),
+        ("next_times", "i8"),
+        ("next_dose", "f8"),
+        ("head", "i4"),  # places in the ring: the newest sample, the one before or at the far end of the window
+        ("tail", "i4"),
+    ],
+    align=True,
+)
 SAMPLE = np.dtype([("times", "i8"), ("dose", "f8")], align=True)
 
-
-@kernel
-def _keep(held, c, s, alone):  # type: ignore[no-untyped-def]
-    """Keep the present as a sample; `alone` when nothing older counts any more."""
-    start = held.first[c]
-    s["head"] = (s["head"] + 1) % (held.first[c + 1] - start)
-    if alone:
-        s["tail"] = s["head"]
-    k = start + s["head"]
-    remember(held, k)
-    sample = held.samples[k]
-    sample["times"] = ((s["clock"] & FIELD) << 2 * BITS) | ((s["covered"] & FIELD) << BITS) | (s["good"] & FIELD)
-    sample["dose"] = s["dose"]
+NOTHING, KEEP, ALONE = 0, 1, 2
+"""What a reading asks of the ring: nothing, a new sample, a new sample and no older one."""
 
 
 @kernel
-def _since(s, sample):  # type: ignore[no-untyped-def]
+def _since(s, times, dose):  # type: ignore[no-untyped-def]
     """What has run since a sample: time, covered time, good time (ms), dose."""
-    times = sample["times"]
     return (
         (s["clock"] - (times >> 2 * BITS)) & FIELD,
         (s["covered"] - (times >> BITS)) & FIELD,
         (s["good"] - times) & FIELD,
-        s["dose"] - sample["dose"],
+        s["dose"] - dose,
     )
 
 
 @kernel
-def _move(held, c, s, p, concentration, good, at, now):  # type: ignore[no-untyped-def]
-    """Take one reading into the window of condition c."""
+def _move(s, p, samples, start, size, concentration, good, at, now):  # type: ignore[no-untyped-def]
+    """Take one reading into the window, whose ring begins at `start`; returns what it asks of the ring."""
     first = s["seen"] == 0
     passed = advance(s, p, concentration, good, at, now)
-    if first:
-        _keep(held, c, s, True)
+    if first or passed - p["hold"] >= WINDOW:
+        return ALONE
     if passed == 0:
-        return
-    if passed - p["hold"] >= WINDOW:
-        _keep(held, c, s, True)
-        return
-    start = held.first[c]
-    size = held.first[c + 1] - start
-    while s["tail"] != s["head"]:
-        after = (s["tail"] + 1) % size
-        if _since(s, held.samples[start + after])[0] < WINDOW:
-            break
-        s["tail"] = after
-    if _since(s, held.samples[start + s["head"]])[0] >= APART:
-        _keep(held, c, s, False)
+        return NOTHING
+    while s["tail"] != s["head"] and (s["clock"] - (s["next_times"] >> 2 * BITS)) & FIELD >= WINDOW:
+        s["tail"] = s["tail"] + 1 if s["tail"] + 1 < size else 0
+        s["tail_times"] = s["next_times"]
+        s["tail_dose"] = s["next_dose"]
+        if s["tail"] != s["head"]:
+            following = samples[start + (s["tail"] + 1 if s["tail"] + 1 < size else 0)]
+            s["next_times"] = following["times"]
+            s["next_dose"] = following["dose"]
+    return KEEP if s["clock"] - s["kept"] >= APART else NOTHING
 
 
 @kernel
-def _segment(held, c, s, k):  # type: ignore[no-untyped-def]
-    """What has run since the end of the segment that begins at sample k of condition c; nothing since the present."""
-    if k == s["head"]:
-        return np.int64(0), np.int64(0), np.int64(0), 0.0
+def _keep(held, c, s, alone):  # type: ignore[no-untyped-def]
+    """Keep the present as a sample of condition c; `alone` when nothing older counts any more."""
     start = held.first[c]
-    return _since(s, held.samples[start + (k + 1) % (held.first[c + 1] - start)])
+    times = ((s["clock"] & FIELD) << 2 * BITS) | ((s["covered"] & FIELD) << BITS) | (s["good"] & FIELD)
+    only = s["tail"] == s["head"]
+    s["head"] = (s["head"] + 1) % (held.first[c + 1] - start)
+    s["kept"] = s["clock"]
+    if alone:
+        s["tail"] = s["head"]
+        s["tail_times"] = times
+        s["tail_dose"] = s["dose"]
+    elif only:
+        s["next_times"] = times
+        s["next_dose"] = s["dose"]
+    k = start + s["head"]
+    remember(held, k)
+    held.samples[k]["times"] = times
+    held.samples[k]["dose"] = s["dose"]
 
 
 @kernel
-def _window(held, c, s):  # type: ignore[no-untyped-def]
+def _window(s):  # type: ignore[no-untyped-def]
     """Dose, covered time and good time (ms) of the last 15 minutes."""
-    time, covered, good, dose = _since(s, held.samples[held.first[c] + s["tail"]])
+    time, covered, good, dose = _since(s, s["tail_times"], s["tail_dose"])
     outside = time - WINDOW
     if outside <= 0:
         return dose, float(covered), float(good)
+    covered_after, good_after, dose_after = np.int64(0), np.int64(0), 0.0
+    if s["tail"] != s["head"]:
+        _, covered_after, good_after, dose_after = _since(s, s["next_times"], s["next_dose"])
     # a segment is covered from its beginning; what is missing of it lies at its end
-    _, covered_after, good_after, dose_after = _segment(held, c, s, s["tail"])
     length = covered - covered_after
     outside = min(outside, length)
     share = outside / length if length > 0 else 0.0
@@ -158,7 +170,7 @@ def _window(held, c, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _left(held, c, s, dose, most, concentration, horizon):  # type: ignore[no-untyped-def]
+def _left(s, samples, start, size, dose, most, concentration, horizon):  # type: ignore[no-untyped-def]
     """How long (ms) `concentration` may last until the dose of the window is `most`; infinite when that is further
     away than the horizon and cannot be told without looking at all of the window."""
     if dose > most:
@@ -169,8 +181,7 @@ def _left(held, c, s, dose, most, concentration, horizon):  # type: ignore[no-un
     if soonest > horizon:
         return soonest
     k = s["tail"]
-    size = held.first[c + 1] - held.first[c]
-    time, covered, _, amount = _since(s, held.samples[held.first[c] + k])
+    time, covered, _, amount = _since(s, s["tail_times"], s["tail_dose"])
     ahead = float(min(0, WINDOW - time))  # where the segment begins, seen from the end of the window
     if time < WINDOW:
         gap = float(WINDOW - time)  # before the first reading nothing leaves
@@ -179,7 +190,10 @@ def _left(held, c, s, dose, most, concentration, horizon):  # type: ignore[no-un
         dose += concentration * gap
         ahead = gap
     while ahead < horizon:
-        time_after, covered_after, _, amount_after = _segment(held, c, s, k)
+        time_after, covered_after, amount_after = np.int64(0), np.int64(0), 0.0
+        if k != s["head"]:
+            after = samples[start + (k + 1) % size]
+            time_after, covered_after, _, amount_after = _since(s, after["times"], after["dose"])
         length = covered - covered_after
         rate = (amount - amount_after) / length if length > 0 else 0.0
         for part in range(2):  # what is covered leaves first, then what is missing
@@ -207,6 +221,7 @@ def rows(  # type: ignore[no-untyped-def]
 ):
     m = np.int64(0)
     basis = np.int64(READING)
+    own, samples, rings = memory.own, memory.samples, memory.first
     dose, covered, in_good, exceeds = 0.0, 0.0, 0.0, False
     for i in range(n):
         j = index[i]
@@ -216,15 +231,18 @@ def rows(  # type: ignore[no-untyped-def]
         for k in range(first[j], first[j + 1]):
             c = members[k]
             p = params[c]
-            s = memory.own[c]
+            s = own[c]
             concentration = counted(value[i], q, p)
             usable = concentration == concentration
             good = (flags[i] & LIVE) != 0 and is_good(value[i], q, p)
             beyond, clear = 0, 0
             if usable:
                 if p["ahead"] == 0:
-                    _move(memory, c, s, p, concentration, good, at[i], now)
-                    dose, covered, in_good = _window(memory, c, s)
+                    start = rings[c]
+                    asked = _move(s, p, samples, start, rings[c + 1] - start, concentration, good, at[i], now)
+                    if asked != NOTHING:
+                        _keep(memory, c, s, asked == ALONE)
+                    dose, covered, in_good = _window(s)
                     time = covered if covered >= p["enough"] else float(WINDOW)
                     exceeds = dose > p["limit"] * time
                     s["value"] = dose / time if exceeds or covered >= p["enough"] else np.nan
@@ -233,8 +251,9 @@ def rows(  # type: ignore[no-untyped-def]
                 else:
                     left = 0.0
                     if not exceeds:
-                        most = p["limit"] * WINDOW
-                        left = _left(memory, c - 1, memory.own[c - 1], dose, most, concentration, 2 * p["warn"])
+                        start, most = rings[c - 1], p["limit"] * WINDOW
+                        size = rings[c] - start
+                        left = _left(own[c - 1], samples, start, size, dose, most, concentration, 2 * p["warn"])
                     s["value"] = left / MINUTE_MS
                     beyond = 1 if left <= p["warn"] else 0
                     clear = 1 if left >= 2.0 * p["warn"] else 0

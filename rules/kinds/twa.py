@@ -83,7 +83,7 @@ PARAMS = np.dtype(
     ],
     align=True,
 )
-MEMORY = np.dtype([*STATE, ("shift", "i8"), ("ends", "i8")], align=True)
+MEMORY = np.dtype(STATE, align=True)
 
 
 @kernel
@@ -106,21 +106,18 @@ def _shift(at, p):  # type: ignore[no-untyped-def]
 
 @kernel
 def _add(s, p, concentration, good, at, now):  # type: ignore[no-untyped-def]
-    """Take one reading into the sum of its shift."""
+    """Take one reading into the sum of its shift; returns when that began and when it ends."""
     first = s["seen"] == 0
     before, held, held_good = s["at"], s["held"], s["held_good"]
-    passed = advance(s, p, concentration, good, at, now)
-    if passed == 0 and not first:
-        return
+    advance(s, p, concentration, good, at, now)
     begins, ends = _shift(s["at"], p)
-    if begins > s["shift"] and not first:
+    if before < begins and not first:
         # a new shift; the reading before it still held for a while
         over = max(0, min(before + p["hold"] * MS, s["at"]) - begins) // MS
         s["dose"] = held * over
         s["covered"] = over
         s["good"] = over if held_good != 0 else 0
-    s["shift"] = begins
-    s["ends"] = ends
+    return begins, ends
 
 
 @kernel
@@ -129,6 +126,7 @@ def rows(  # type: ignore[no-untyped-def]
 ):
     m = np.int64(0)
     basis = np.int64(READING)
+    begins, ends = np.int64(0), np.int64(0)
     for i in range(n):
         j = index[i]
         if j < 0 or (flags[i] & LATE) != 0:
@@ -144,7 +142,7 @@ def rows(  # type: ignore[no-untyped-def]
             if concentration == concentration:
                 own = memory[c - p["ahead"]]
                 if p["ahead"] == 0:
-                    _add(s, p, concentration, good, at[i], now)
+                    begins, ends = _add(s, p, concentration, good, at[i], now)
                     dose = s["dose"]
                     s["value"] = dose / REFERENCE
                     beyond = (1 if dose > p["action"] * REFERENCE else 0) | (2 if dose > p["limit"] * REFERENCE else 0)
@@ -153,12 +151,12 @@ def rows(  # type: ignore[no-untyped-def]
                     left = max(0.0, p["limit"] * REFERENCE - own["dose"])
                     if left > 0.0:
                         left = left / concentration if concentration > 0.0 else np.inf
-                        if left > (own["ends"] - own["at"]) // MS:
+                        if left > (ends - own["at"]) // MS:
                             left = np.inf
                     s["value"] = left / MINUTE_MS
                     beyond = 1 if left <= p["warn"] else 0
                     clear = 1 if left >= 2.0 * p["warn"] else 0
-                if own["good"] < p["coverage"] * ((own["at"] - own["shift"]) // MS):
+                if own["good"] < p["coverage"] * ((own["at"] - begins) // MS):
                     good = False
                     clear = 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
