@@ -1,6 +1,7 @@
 """Which alarm of one configuration is which of the other.
 
-Two spells are the same alarm when they are of one rule, subject and side and their times overlap. One long spell may so
+What comes again within a minute of its return is still the same episode, so that a chattering alarm is compared as one.
+Two episodes are the same alarm when they are of one rule, subject and side and their times overlap; a long one may so
 answer to several short ones. What is left is matched once more by the kind of the rule instead of its name, so that a
 rule with a new name is no other rule.
 """
@@ -8,11 +9,32 @@ rule with a new name is no other rule.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from hazwatch.backtest.measures import CHATTER_WITHIN
 from hazwatch.backtest.story import Spell
 from schemas.time import SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Spells of one condition with no more than a minute between them; at least one."""
+
+    spells: tuple[Spell, ...]
+
+    @property
+    def begin_ns(self) -> int:
+        return self.spells[0].begin_ns
+
+    @property
+    def end_ns(self) -> int:
+        return self.spells[-1].end_ns
+
+    @property
+    def worst(self) -> Spell:
+        """The most urgent of them, the first of those."""
+        return min(self.spells, key=lambda spell: spell.tier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +47,7 @@ class Match:
     @property
     def shift_s(self) -> float:
         """How much later NEW raised it, in seconds; negative when it was earlier."""
-        return (_first(self.new) - _first(self.old)) / SECOND
+        return (self.new[0].begin_ns - self.old[0].begin_ns) / SECOND
 
     @property
     def tiers(self) -> tuple[int, int]:
@@ -38,56 +60,67 @@ class Comparison:
     """`missed` are raised by OLD only, `new` by NEW only."""
 
     matched: tuple[Match, ...]
-    missed: tuple[Spell, ...]
-    new: tuple[Spell, ...]
+    missed: tuple[Episode, ...]
+    new: tuple[Episode, ...]
 
 
-def compare(old: Sequence[Spell], new: Sequence[Spell]) -> Comparison:
-    """Match the spells of two stories over the same recording."""
-    matched, missed, fresh = _matched(old, new, lambda spell: spell.condition)
+def compare(old: Iterable[Spell], new: Iterable[Spell]) -> Comparison:
+    """Match the spells of two stories over the same recording; each comes in the order of time."""
+    matched, missed, fresh = _matched(_episodes(old), _episodes(new), lambda spell: spell.condition)
     more, missed, fresh = _matched(missed, fresh, lambda spell: (spell.kind, *spell.condition[1:]))
-    matched = sorted([*matched, *more], key=lambda match: (_first(match.old), match.old[0].condition))
+    matched = sorted([*matched, *more], key=lambda match: (match.old[0].begin_ns, match.old[0].condition))
     return Comparison(tuple(matched), tuple(missed), tuple(fresh))
 
 
+def _episodes(spells: Iterable[Spell]) -> list[Episode]:
+    going: dict[Hashable, list[Spell]] = {}
+    ended: list[Episode] = []
+    for spell in spells:
+        held = going.setdefault(spell.condition, [])
+        if held and spell.begin_ns - held[-1].end_ns > CHATTER_WITHIN:
+            ended.append(Episode(tuple(held)))
+            held.clear()
+        held.append(spell)
+    return [*ended, *(Episode(tuple(held)) for held in going.values())]
+
+
 def _matched(
-    old: Iterable[Spell], new: Iterable[Spell], key: Callable[[Spell], Hashable]
-) -> tuple[list[Match], list[Spell], list[Spell]]:
-    groups: dict[Hashable, list[tuple[Spell, bool]]] = defaultdict(list)
-    for spells, fresh in ((old, False), (new, True)):
-        for spell in spells:
-            groups[key(spell)].append((spell, fresh))
+    old: Iterable[Episode], new: Iterable[Episode], key: Callable[[Spell], Hashable]
+) -> tuple[list[Match], list[Episode], list[Episode]]:
+    groups: dict[Hashable, list[tuple[Episode, bool]]] = defaultdict(list)
+    for episodes, fresh in ((old, False), (new, True)):
+        for episode in episodes:
+            groups[key(episode.spells[0])].append((episode, fresh))
     matched: list[Match] = []
-    alone: tuple[list[Spell], list[Spell]] = ([], [])
+    alone: tuple[list[Episode], list[Episode]] = ([], [])
     for group in groups.values():
         for cluster in _clusters(group):
-            sides = tuple(tuple(spell for spell, fresh in cluster if fresh is side) for side in (False, True))
+            sides = [[episode for episode, fresh in cluster if fresh is side] for side in (False, True)]
             if all(sides):
-                matched.append(Match(*sides))
+                matched.append(Match(*(tuple(_spells(side)) for side in sides)))
             else:
-                alone[bool(sides[1])].extend(spell for spell, _ in cluster)
-    for spells in alone:
-        spells.sort(key=lambda spell: (spell.begin_ns, spell.condition))
+                for of, episodes in zip(alone, sides, strict=True):
+                    of.extend(episodes)
+    for episodes in alone:
+        episodes.sort(key=lambda episode: (episode.begin_ns, episode.spells[0].condition))
     return matched, *alone
 
 
-def _clusters(group: list[tuple[Spell, bool]]) -> Iterable[list[tuple[Spell, bool]]]:
+def _clusters(group: list[tuple[Episode, bool]]) -> Iterator[list[tuple[Episode, bool]]]:
     """Those whose times hang together. One that ends when another begins does not overlap it; two that begin at the
     same moment do, however short they are."""
-    cluster: list[tuple[Spell, bool]] = []
+    cluster: list[tuple[Episode, bool]] = []
     latest_ns = 0
     for item in sorted(group, key=lambda item: (item[0].begin_ns, item[0].end_ns)):
-        spell = item[0]
-        if cluster and (spell.begin_ns < latest_ns or spell.begin_ns == cluster[-1][0].begin_ns):
-            cluster.append(item)
-            latest_ns = max(latest_ns, spell.end_ns)
-        else:
-            if cluster:
-                yield cluster
-            cluster, latest_ns = [item], spell.end_ns
+        episode = item[0]
+        if cluster and not (episode.begin_ns < latest_ns or episode.begin_ns == cluster[-1][0].begin_ns):
+            yield cluster
+            cluster, latest_ns = [], 0
+        cluster.append(item)
+        latest_ns = max(latest_ns, episode.end_ns)
     if cluster:
         yield cluster
 
 
-def _first(spells: Sequence[Spell]) -> int:
-    return min(spell.begin_ns for spell in spells)
+def _spells(episodes: Sequence[Episode]) -> list[Spell]:
+    return sorted((s for episode in episodes for s in episode.spells), key=lambda s: (s.begin_ns, s.end_ns))

@@ -27,6 +27,7 @@ th { font-weight: 600; border-bottom: 1px solid #999; } td:first-child, th:first
 svg { max-width: 100%; height: auto; display: block; } .legend svg { display: inline-block; }
 text { font: 11px system-ui, sans-serif; fill: #333; } .tick { fill: #666; font-size: 10px; }
 .grid { stroke: #e3e3e3; } .event { fill: #9a7fd1; opacity: 0.4; stroke: #7d5fbd; stroke-width: 0.7; }
+.band { fill: #7d8b99; stroke: #5b6975; stroke-width: 0.8; }
 .values { fill: none; stroke: #5b6975; stroke-width: 1; stroke-linejoin: round; }
 .limit-old { stroke: #777; stroke-dasharray: 5 3; } .limit-new { stroke: #222; }
 .rate-old { fill: #9aa4ad; } .rate-new { fill: #1b4f72; }
@@ -136,7 +137,7 @@ def _trace(traces: Sequence[Traces], tag: str) -> Trace | None:
 def _stood(stood: Sequence[Stood]) -> Iterator[str]:
     if not stood:
         return
-    head = ("from", "tag", "rule", "level", "tier", "stood", "value", "limit", "unit")
+    head = ("from", "tag", "rule", "level", "tier", "raised", "stood", "value", "limit", "unit")
     yield from _table(head, map(_cells, sorted(stood, key=lambda one: (one.tier, one.begin))[:MOST_ROWS]))
     yield from _left(len(stood))
 
@@ -144,7 +145,7 @@ def _stood(stood: Sequence[Stood]) -> Iterator[str]:
 def _cells(one: Stood) -> tuple[str, ...]:
     stood = "to the end" if one.open else rows.duration(one.standing_s)
     value, limit = rows.count(one.value), rows.count(one.limit)
-    return one.begin, one.tag, one.rule, one.level, str(one.tier), stood, value, limit, one.unit
+    return one.begin, one.tag, one.rule, one.level, str(one.tier), str(one.raised), stood, value, limit, one.unit
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> Iterator[str]:

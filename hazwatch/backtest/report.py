@@ -8,10 +8,10 @@ from statistics import median
 
 import msgspec
 
-from hazwatch.backtest.compare import Comparison, Match, compare
+from hazwatch.backtest.compare import Comparison, Episode, Match, compare
 from hazwatch.backtest.events import Event, Judgement, judge, judge_rules
 from hazwatch.backtest.measures import Load, difference, load
-from hazwatch.backtest.story import Spell, Story
+from hazwatch.backtest.story import Story
 from schemas.time import DAY, SECOND, to_iso
 
 FORMAT = 1
@@ -33,7 +33,8 @@ class Sides(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stood(msgspec.Struct, frozen=True, kw_only=True):
-    """An alarm that only one of them raised."""
+    """An alarm that only one of them raised, `raised` times with no more than a minute between them; `standing_s` is
+    the time without these pauses. Level, tier, value and limit are those of the worst."""
 
     tag: str
     rule: str
@@ -43,6 +44,7 @@ class Stood(msgspec.Struct, frozen=True, kw_only=True):
     level: str
     begin: str
     end: str
+    raised: int
     standing_s: float
     open: bool
     value: float | None
@@ -192,7 +194,8 @@ def _both(match: Match) -> Both:
     )
 
 
-def _stood(spell: Spell) -> Stood:
+def _stood(episode: Episode) -> Stood:
+    spell = episode.worst
     return Stood(
         tag=spell.condition.subject,
         rule=spell.condition.rule,
@@ -200,15 +203,16 @@ def _stood(spell: Spell) -> Stood:
         alarm_class=str(spell.alarm_class),
         tier=spell.tier,
         level=spell.level_name,
-        begin=to_iso(spell.begin_ns),
-        end=to_iso(spell.end_ns),
-        standing_s=spell.length_ns / SECOND,
-        open=spell.open,
+        begin=to_iso(episode.begin_ns),
+        end=to_iso(episode.end_ns),
+        raised=len(episode.spells),
+        standing_s=sum(one.length_ns for one in episode.spells) / SECOND,
+        open=episode.spells[-1].open,
         value=spell.value,
         limit=spell.limit,
         unit=spell.unit,
     )
 
 
-def _by_rule(spells: Sequence[Spell]) -> dict[str, int]:
-    return dict(sorted(Counter(spell.condition.rule for spell in spells).items()))
+def _by_rule(episodes: Sequence[Episode]) -> dict[str, int]:
+    return dict(sorted(Counter(episode.worst.condition.rule for episode in episodes).items()))

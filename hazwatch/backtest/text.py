@@ -79,6 +79,7 @@ def _stood(one: Stood) -> str:
     value = "" if one.value is None else f", {one.value:g} {one.unit}".rstrip()
     limit = "" if one.limit is None else f" (limit {one.limit:g})"
     stood = "to the end" if one.open else f"for {rows.duration(one.standing_s)}"
+    stood += f", raised {one.raised} times" if one.raised > 1 else ""
     return f"{one.begin}  {one.tag} {one.rule} {one.level}, tier {one.tier}, {stood}{value}{limit}"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from hazwatch.backtest.compare import Comparison, Match
 from hazwatch.backtest.events import Event, inside
 from hazwatch.backtest.measures import FLOOD_MOST, FLOOD_SPAN, spans
@@ -20,6 +22,9 @@ LANE, PAIR = 9.0, 30.0
 VALUES = 70.0
 LEAST = 1.5
 """So wide at least is a spell, however short, so that it can be seen."""
+
+DENSE = 0.8
+"""From this share of bins with values on, values are drawn as a band."""
 
 Rows = dict[tuple[str, str], list[Spell]]
 """Spells by rule and side."""
@@ -42,7 +47,7 @@ class Scene:
         matched: dict[str, list[Match]] = defaultdict(list)
         for match in comparison.matched:
             matched[match.old[0].condition.subject].append(match)
-        alone = frozenset((*comparison.missed, *comparison.new))
+        alone = frozenset(one for episode in (*comparison.missed, *comparison.new) for one in episode.spells)
         old, new = map(_rows, told)
         return cls(told[0].span, inside(events, told[0].span), old, new, dict(matched), alone)
 
@@ -111,8 +116,8 @@ def tags_by_difference(comparison: Comparison, old: Story, new: Story) -> list[s
     """All tags that had an alarm, those first in which the two differ most."""
     differences: dict[str, int] = defaultdict(int)
     raised: dict[str, int] = defaultdict(int)
-    for spell in (*comparison.missed, *comparison.new):
-        differences[spell.condition.subject] += 1
+    for episode in (*comparison.missed, *comparison.new):
+        differences[episode.worst.condition.subject] += 1
     for match in comparison.matched:
         differences[match.old[0].condition.subject] += match.shift_s != 0 or match.tiers[0] != match.tiers[1]
     for spell in (*old.spells, *new.spells):
@@ -136,7 +141,7 @@ def _values(
     before: Rows,
     after: Rows,
 ) -> Iterator[str]:
-    """A line through the lowest and the highest value of each bin, broken where nothing was measured."""
+    """The lowest and the highest value of each bin, as a band or a line that is broken where nothing was measured."""
     limits = [sorted(_limits(found)) for found in (before, after)]
     low = min([float(trace.low.min()), *limits[0], *limits[1]])
     high = max([float(trace.high.max()), *limits[0], *limits[1]])
@@ -147,26 +152,32 @@ def _values(
         for value in found:
             yield line(LEFT, y(value), RIGHT, y(value), kind, f"limit {value:g} in {name}")
     for first, last in _unbroken(trace):
-        points: list[tuple[float, float]] = []
-        for i in range(first, last):
-            x = scene.x(int(trace.begin_ns[i]) + trace.width_ns // 2)
-            ends = [y(float(trace.low[i])), y(float(trace.high[i]))]
-            if points and abs(ends[1] - points[-1][1]) < abs(ends[0] - points[-1][1]):
-                ends.reverse()  # from one bin to the next by the shorter way
-            points += [(x, ends[0]), (x + 0.5 if first + 1 == last else x, ends[1])]
-        yield path(points, "values")
+        x = [scene.x(int(at) + trace.width_ns // 2) for at in trace.begin_ns[first:last]]
+        low_y, high_y = (list(map(y, ends[first:last].tolist())) for ends in (trace.low, trace.high))
+        if _dense(trace):
+            edge = [*zip(x, high_y, strict=True), *reversed(list(zip(x, low_y, strict=True)))]
+            yield path(edge, "band", closed=True)
+        else:
+            yield path([at for ends in zip(x, low_y, high_y, strict=True) for at in _upright(*ends)], "values")
+
+
+def _upright(x: float, low: float, high: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A bin as a stroke that is not lost when all its values are the same."""
+    return (x, low), (x + 0.5 if low == high else x, high)
+
+
+def _dense(trace: Trace) -> bool:
+    """Whether nearly every bin has values; between rare ones a band would show what nobody measured."""
+    steps = np.diff(trace.begin_ns)
+    return len(steps) > 0 and float((steps == trace.width_ns).mean()) >= DENSE
 
 
 def _unbroken(trace: Trace) -> Iterator[tuple[int, int]]:
     """Stretches of bins between which no more is missing than usually."""
-    begins = trace.begin_ns.tolist()
-    steps = sorted(b - a for a, b in pairwise(begins)) or [trace.width_ns]
-    usual = 3 * max(steps[len(steps) // 2], trace.width_ns)
-    first = 0
-    for i in range(1, len(begins) + 1):
-        if i == len(begins) or begins[i] - begins[i - 1] > usual:
-            yield first, i
-            first = i
+    steps = np.diff(trace.begin_ns)
+    usual = 3 * max(int(np.median(steps)) if len(steps) else 0, trace.width_ns)
+    edges = [0, *(np.flatnonzero(steps > usual) + 1).tolist(), len(trace.begin_ns)]
+    yield from pairwise(edges)
 
 
 def _limits(found: Rows) -> set[float]:

@@ -48,7 +48,7 @@ def test_what_a_higher_limit_misses(told: tuple[Story, Story]) -> None:
     old, new = map(limits, told)
     found = compare(old.spells, new.spells)
     assert [match.shift_s for match in found.matched] == [3600.0]
-    assert [spell.value for spell in found.missed] == [10.2, 10.1]
+    assert [episode.worst.value for episode in found.missed] == [10.2, 10.1]
     assert found.new == ()
 
 
@@ -56,7 +56,7 @@ def test_the_faults_are_the_same(told: tuple[Story, Story]) -> None:
     old, new = (story.spells for story in told)
     found = compare(old, new)
     assert len(found.matched) == len(new)
-    assert {spell.condition.rule for spell in found.missed} == {"limits"}
+    assert {episode.worst.condition.rule for episode in found.missed} == {"limits"}
 
 
 def test_the_load_of_a_year(told: tuple[Story, Story]) -> None:
