@@ -26,7 +26,10 @@ from sensors_sim.scenario import ScenarioError, demo_plays
 log = logging.getLogger(__name__)
 DEMO = Path(__file__).parent.parent / "demo" / "hazwatch.toml"
 STOP_S = 9.5
-READY_S = 120.0
+READY_S = 300.0
+PATIENCE_S = 8.0
+"""A start that takes longer than this compiles the rules, and says so."""
+
 HISTORY_S = 5.0
 """So long the message that all is ready waits for the history, which alone may come later or not at all."""
 
@@ -187,7 +190,13 @@ class Up:
         def ready() -> bool:
             return all((found := runfiles.find(root, role)) and found.address for role in NEEDED)
 
-        await self._until(stop, READY_S, lambda: ready() or self._futile() is not None)
+        def ended() -> bool:
+            return ready() or self._futile() is not None
+
+        await self._until(stop, PATIENCE_S, ended)
+        if not (ended() or stop.is_set()):
+            click.echo("Still starting: the rules are compiled once after an installation; half a minute, rarely two.")
+            await self._until(stop, READY_S, ended)
         if stop.is_set():
             return False
         if ready():

@@ -19,7 +19,7 @@ from tests.parts.server import alive, descendants
 
 ROOT = Path(__file__).parents[2]
 READY = "Hazwatch is running"
-READY_S = 120.0
+READY_S = 240.0
 
 
 def hazwatch(*arguments: str) -> list[str]:
