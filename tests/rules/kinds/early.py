@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from rules.admission import LIVE
+from rules.admission import DOUBTFUL, LATE, LIVE
 from rules.evaluator import Evaluator
 from rules.rulebook import compile_rules
 from schemas.quality import Quality
@@ -63,6 +66,91 @@ class Kernel:
                 row, side = begin + int(change["row"]), self.sides[int(change["condition"])]
                 said.append((row, side, int(change["level"]), float(change["value"])))
         return said
+
+
+def healthy(kind: str, tag: Tag, params: Mapping[str, Any], tags: int, samples: int, seed: int) -> tuple[int, int]:
+    """(alarms, judged samples) of so many points whose samples are independent and normal around 0, one a period."""
+    many = [msgspec.structs.replace(tag, number=n, name=f"T-{n}") for n in range(1, tags + 1)]
+    of = msgspec.structs.replace(revision(*many), rules=(Rule(id=kind, kind=kind, params=dict(params)),))
+    (compiled,) = (r for r in compile_rules(of, 0, 1).rules if r.rule.id == kind)
+    evaluator, source, alarms = Evaluator(compiled), np.random.default_rng(seed), 0
+    rows: Any = SimpleNamespace(
+        index=np.arange(tags, dtype=np.int32),
+        flags=np.full(tags, LIVE, np.uint8),
+        quality=np.zeros(tags, np.int16),
+    )
+    for step in range(samples):
+        now_ns = START + step * seconds(tag.period_s)
+        rows.at, rows.value = np.full(tags, now_ns), source.normal(0.0, 1.0, tags)
+        alarms += int((evaluator.rows(tags, rows, now_ns, now_ns)["level"] > 0).sum())
+    return alarms, tags * samples
+
+
+class SlowBaseline:
+    """The baseline of a control chart in plain Python, from the text of `rules.baseline`. Nothing is known of the range
+    or the resolution of its tag."""
+
+    def __init__(self, params: Mapping[str, Any], period_s: float) -> None:
+        self.every = max(params["decorrelation_s"], period_s)
+        self.least_wait = self.every - period_s / 2
+        self.given = params.get("sigma") is not None
+        self.mean, self.sigma = params.get("mean", 0.0), params.get("sigma", 0.0)
+        self.samples_to_learn = params.get("learn_s", 86_400.0) / self.every
+        self.slow = self.every / params.get("baseline_s", 259_200.0)
+        self.first: list[float] = []
+        self.learned = 0
+        self.taken: float | None = None
+
+    def residual(self, value: float) -> float | None:
+        """z of a sample, None while there is nothing to compare with."""
+        return (value - self.mean) / self.sigma if self.given or self.learned >= self.samples_to_learn else None
+
+    def takes(self, at: float) -> bool:
+        if self.taken is not None and abs(at - self.taken) < self.least_wait:
+            return False
+        self.taken = at
+        return True
+
+    def learn(self, value: float, calm: bool) -> None:
+        if self.given:
+            return
+        self.learned += 1
+        if self.learned <= 32:
+            self.first.append(value)
+            if self.learned == 32:
+                self.mean = median(self.first)
+                self.sigma = self._least(1.4826 * median([abs(v - self.mean) for v in self.first]))
+            return
+        z = (value - self.mean) / self.sigma
+        weight = max(1 / min(self.learned, self.samples_to_learn + 1), self.slow)
+        before = self.sigma
+        if calm:
+            self.sigma = self._least(before * math.exp(weight * (min(z * z, 6.25) - 0.97756) / (2 * 0.89994)))
+        self.mean += weight * before * max(-2.5, min(2.5, z))
+
+    def _least(self, sigma: float) -> float:
+        return max(sigma, 1e-6 * abs(self.mean), 1e-12)
+
+
+def drifting(seed: int, count: int, period_s: float) -> list[Reading]:
+    """A point at 100 with noise that now and then shifts, spikes, misses, repeats and goes wrong."""
+    source = random.Random(seed)
+    noise = source.choice((0.0, 0.5, 2.0))
+    found: list[Reading] = []
+    at, mean = 0.0, 100.0
+    for _ in range(count):
+        if source.random() < 0.02:
+            mean = source.choice((100.0, 100.0, 101.0, 98.0, 105.0))
+        at += period_s * source.choice((0.3, 0.6, 1.0, 1.0, 1.0, 1.4, -0.3))
+        if source.random() < 0.01:
+            at = max(0.0, at + source.choice((-60.0, 500.0)) * period_s)
+        draw = source.random()
+        value = round(mean + source.gauss(0.0, noise), 3)
+        if draw > 0.97:
+            value = source.choice((math.nan, -math.inf, 1e6, 130.0))
+        quality = BAD if draw < 0.02 else UNCERTAIN if draw < 0.04 else GOOD
+        found.append((max(0.0, at), value, quality, source.choice((LATE, LIVE | DOUBTFUL)) if draw > 0.99 else LIVE))
+    return found
 
 
 def second_of(at: float) -> int:

@@ -1,0 +1,249 @@
+"""CUSUM against a slow reference, published charts, its run lengths, and bad, late and too little data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules import arl
+from rules.admission import LATE, LIVE
+from rules.kinds import Said
+from rules.kinds.cusum import KIND, Params
+from rules.rulebook import check_rules
+from schemas.registry import Measure, Rule, Tag
+from tests.laws.settings import traces as laws
+from tests.laws.traces import revision
+from tests.rules.kinds.early import (
+    BAD,
+    GOOD,
+    NUMBERS,
+    UNCERTAIN,
+    Kernel,
+    Reading,
+    SlowBaseline,
+    drifting,
+    good,
+    healthy,
+)
+
+TAG = Tag(number=1, name="P-1", enterprise="works", measure=Measure.PRESSURE, unit="kPa", period_s=10.0)
+GIVEN = {"mean": 100.0, "sigma": 1.0}
+LEARNED = {"learn_s": 1000.0, "baseline_s": 4000.0}
+
+
+class SlowCusum:
+    """One side in plain Python."""
+
+    def __init__(self, sign: float, params: dict[str, Any]) -> None:
+        self.sign, self.baseline = sign, SlowBaseline(params, TAG.period_s)
+        self.k = params["shift"] / 2
+        run = 30 * 86400 / self.baseline.every / params["alarms_per_month"]
+        self.h = arl.cusum_threshold(self.k, 2 * run)
+        self.since: list[float] = []  # residuals since S was last 0
+        self.score, self.value, self.verdict = 0.0, math.nan, ""
+        self.level, self.stated = 0, False
+
+    def read(self, reading: Reading) -> tuple[int, float] | None:
+        """(level, value) when this reading changes the level."""
+        at, value, quality, flags = reading
+        if not flags & LIVE:
+            return None
+        usable = quality < UNCERTAIN and math.isfinite(value)
+        if usable and self.baseline.takes(at):
+            self._sample(value)
+        level = self.level
+        if usable and self.verdict:
+            level = 1 if self.verdict == "beyond" else 0
+        if level == self.level and (self.stated or not usable):
+            return None
+        self.level, self.stated = level, True
+        return level, self.value
+
+    def _sample(self, value: float) -> None:
+        calm = self.level == 0
+        z = self.baseline.residual(value)
+        if z is not None:
+            self.score = max(0.0, self.score + self.sign * z - self.k)
+            self.since = [*self.since, z] if self.score else []
+            self.value = self.baseline.sigma * sum(self.since) / len(self.since) if self.since else 0.0
+            self.verdict = "beyond" if self.score > self.h else "" if self.score else "clear"
+            self.score = min(self.score, self.h)
+        self.baseline.learn(value, calm and self.verdict != "beyond")
+
+
+@laws(250)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from((GIVEN, LEARNED)),
+    st.sampled_from((10.0, 25.0)),
+    st.sampled_from((0.5, 2.0)),
+    st.sampled_from((1.0, 2000.0)),
+)
+def test_it_says_what_the_slow_reference_says(
+    seed: int, known: dict[str, float], decorrelation: float, shift: float, rate: float
+) -> None:
+    """10^5 readings in the full form."""
+    known = {**known, "learn_s": 100 * decorrelation}
+    params = {**known, "decorrelation_s": decorrelation, "shift": shift, "alarms_per_month": rate}
+    readings = drifting(seed, 400, TAG.period_s)
+    got = Kernel("cusum", TAG, params).feed(readings)
+    for side, sign in (("high", 1.0), ("low", -1.0)):
+        reference = SlowCusum(sign, params)
+        wanted = [(row, *said) for row, reading in enumerate(readings) if (said := reference.read(reading))]
+        mine = [(row, level, value) for row, of, level, value in got if of == side]
+        assert [w[:2] for w in wanted] == [g[:2] for g in mine]
+        np.testing.assert_allclose([g[2] for g in mine], [w[2] for w in wanted], rtol=1e-6, atol=1e-9)
+
+
+def with_h(h: float, **params: Any) -> Kernel:
+    """A kernel whose threshold is set by hand, as in the textbooks."""
+    kernel = Kernel("cusum", TAG, {"decorrelation_s": 10.0, **params})
+    kernel.evaluator.compiled.params["h"] = h
+    return kernel
+
+
+def test_the_chart_of_a_textbook() -> None:
+    of = NUMBERS["montgomery_cusum_example"]
+    kernel = with_h(5.0, mean=10.0, sigma=1.0, shift=1.0)
+    readings = [good(10.0 * n, x) for n, x in enumerate(of["x"])]
+    raised = [said for said in kernel.feed(readings[:29]) if said[2]]
+    assert [said[:3] for said in raised] == [(of["first_signal_sample"] - 1, "high", 1)]
+    memory = kernel.evaluator.memory[0]
+    assert memory["count"] == of["N_plus_29"]
+    assert memory["total"] - 0.5 * memory["count"] == pytest.approx(of["C_plus_29"], abs=0.005)
+    assert raised[0][3] == pytest.approx(0.5 + of["C_plus_29"] / of["N_plus_29"], abs=0.005)
+    assert kernel.feed(readings[29:]) == []  # an onset is said once
+
+
+def test_the_chart_of_a_handbook() -> None:
+    """The last of its sums goes far past h; here it stays at h, so that the alarm can end."""
+    of = NUMBERS["nist_cusum_example"]
+    kernel = with_h(4.1959, mean=325.0, sigma=1.0, shift=0.635)
+    readings = [good(10.0 * n, x) for n, x in enumerate(of["xbar"])]
+    said = kernel.feed(readings[:14])
+    assert [s[:3] for s in said if s[2]] == [(of["first_signal_group"] - 1, "high", 1)]
+    memory = kernel.evaluator.memory[0]
+    assert memory["total"] - 0.3175 * memory["count"] == pytest.approx(of["S_hi_14"], abs=0.006)
+    assert kernel.feed(readings[14:]) == []
+    memory = kernel.evaluator.memory[0]
+    # the handbook subtracts a rounded 0.32 in each of its sums
+    assert memory["total"] - 0.3175 * memory["count"] == pytest.approx(of["S_hi_20"], abs=0.02)
+    assert memory["score"] == pytest.approx(4.1959)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_its_run_lengths_are_those_of_the_tables(shift: float) -> None:
+    """300 runs of one compiled chart, begun anew after every alarm; within 3 standard errors."""
+    kernel = with_h(4.0, mean=0.0, sigma=1.0, shift=1.0, sides="high")
+    source, runs, begin, row = np.random.default_rng(5), [], 0, 0
+    while len(runs) < 300:
+        values = source.normal(shift, 1.0, 500).tolist()
+        for value in values:
+            kernel_said = kernel.feed([good(10.0 * row, value)])
+            row += 1
+            if any(level for _, _, level, _ in kernel_said):
+                runs.append(row - begin)
+                begin = row
+                kernel = with_h(4.0, mean=0.0, sigma=1.0, shift=1.0, sides="high")
+    error = float(np.std(runs, ddof=1)) / math.sqrt(len(runs))
+    assert abs(float(np.mean(runs)) - arl.cusum(4.0, 0.5, shift)) < 3 * error
+
+
+@pytest.mark.parametrize(("known", "share"), [({"mean": 0.0, "sigma": 1.0}, 0.0), ({}, 0.1)])
+def test_a_healthy_week_keeps_the_chosen_rate(known: dict[str, float], share: float) -> None:
+    """Ten false alarms a month of 300 points over seven days; with a learned baseline a tenth more or less."""
+    tag = msgspec.structs.replace(TAG, period_s=60.0)
+    learning = 0 if known else 1440
+    alarms, _ = healthy("cusum", tag, {"alarms_per_month": 10.0, **known}, 300, learning + 7 * 1440, 2)
+    wanted = 300 * 10.0 * 7 / 30
+    assert abs(alarms - wanted) < 3 * math.sqrt(wanted) + share * wanted
+
+
+def steady(count: int, begin: float, value: float, quality: int = GOOD, flags: int = LIVE) -> list[Reading]:
+    return [(begin + 10.0 * n, value, quality, flags) for n in range(count)]
+
+
+def test_bad_uncertain_and_late_readings_neither_raise_nor_clear() -> None:
+    for quality, flags in ((BAD, LIVE), (UNCERTAIN, LIVE), (GOOD, LATE)):
+        kernel = Kernel("cusum", TAG, {**GIVEN, "decorrelation_s": 10.0})
+        kernel.feed(steady(5, 0.0, 100.0))
+        assert kernel.feed(steady(100, 100.0, 110.0, quality, flags)) == []
+        assert [said[1:3] for said in kernel.feed(steady(10, 2000.0, 110.0))] == [("high", 1)]
+        assert kernel.feed([*steady(100, 3000.0, 100.0, quality, flags), (5000.0, math.nan, GOOD, LIVE)]) == []
+        assert [said[1:3] for said in kernel.feed(steady(100, 3000.0, 100.0))] == [("high", 0)]
+
+
+def test_while_it_learns_it_says_nothing_and_no_number() -> None:
+    kernel = Kernel("cusum", TAG, {**LEARNED, "decorrelation_s": 10.0})
+    (first, second) = kernel.feed(steady(100, 0.0, 100.0))
+    assert first[:3] == (0, "high", 0) and second[:3] == (0, "low", 0)
+    assert math.isnan(first[3]) and math.isnan(second[3])
+    assert [said[:3] for said in kernel.feed(steady(1, 1000.0, 101.0))] == [(0, "high", 1)]
+
+
+def test_a_lasting_change_becomes_the_new_normal() -> None:
+    kernel = Kernel("cusum", TAG, {**LEARNED, "decorrelation_s": 10.0})
+    source = np.random.default_rng(1)
+    for begin, mean in ((0.0, 100.0), (2000.0, 103.0)):
+        readings = [good(begin + 10.0 * n, float(source.normal(mean, 1.0))) for n in range(200)]
+        said = kernel.feed(readings)
+    assert [s[1:3] for s in said] == [("high", 1)]
+    assert said[0][3] == pytest.approx(3.0, abs=1.0)
+    later = kernel.feed([good(4000.0 + 10.0 * n, float(source.normal(103.0, 1.0))) for n in range(1500)])
+    assert [s[1:3] for s in later] == [("high", 0)]
+
+
+def paths(tag: Tag = TAG, **params: Any) -> list[str]:
+    of = msgspec.structs.replace(revision(tag), rules=(Rule(id="c", kind="cusum", params=params),))
+    found = check_rules(of)
+    assert all(p.cure for p in found)
+    return [p.path.removeprefix("rules[c].").removeprefix("params.") for p in found]
+
+
+def test_every_bad_parameter_is_named_with_its_cure() -> None:
+    assert paths() == []
+    for field in ("alarms_per_month", "decorrelation_s", "learn_s", "baseline_s"):
+        assert paths(**{field: -1.0}) == paths(**{field: math.inf}) == [field]
+    assert paths(sigma=0.0, mean=1.0) == ["sigma"]
+    assert paths(mean=1.0) == ["sigma"] and paths(sigma=1.0) == ["mean"]
+    assert paths(mean=math.nan, sigma=1.0) == ["mean"]
+    assert paths(sides="up", shift=0.0) == ["shift", "sides"]
+    assert paths(alarms_per_month=1e5) == paths(alarms_per_month=1e-7) == ["alarms_per_month"]
+    assert paths(learn_s=5000.0) == ["learn_s"]
+    assert paths(baseline_s=80_000.0) == ["baseline_s"]
+    assert paths(msgspec.structs.replace(TAG, measure=Measure.WIND_DIRECTION)) == ["measures"]
+
+
+def test_its_threshold_follows_from_the_rate() -> None:
+    """One a month of one side at a sample in 10 s: h is near 10.6; two sides have half of it each."""
+    (one,) = KIND.plan([TAG], Params(alarms_per_month=1.0, decorrelation_s=10.0, sides="high"))
+    assert one.values["h"] == pytest.approx(10.6, abs=0.05)
+    both = list(KIND.plan([TAG], Params(alarms_per_month=2.0, decorrelation_s=10.0)))
+    assert [p.side for p in both] == ["high", "low"]
+    assert [p.values["h"] for p in both] == pytest.approx([one.values["h"]] * 2)
+
+
+def test_its_words() -> None:
+    high, low = KIND.plan([TAG], Params())
+    level = high.levels[0]
+
+    def say(planned: Any, value: float, raised: bool = True) -> tuple[str, str]:
+        text = KIND.say(Said(planned, level if raised else None, value, GOOD, 0.0))
+        return text.zh, text.en
+
+    assert say(high, 0.12345) == (
+        "P-1 压力：均值已上移约 0.123 kPa",
+        "P-1 pressure: its mean has shifted up by about 0.123 kPa",
+    )
+    assert say(low, -0.12345)[1] == "P-1 pressure: its mean has shifted down by about 0.123 kPa"
+    assert say(high, math.nan)[1] == "P-1 pressure: the shift of its mean has not ended"
+    assert say(high, 0.0, raised=False) == (
+        "P-1 压力：均值与基准一致",
+        "P-1 pressure: its mean agrees with the baseline",
+    )
