@@ -17,8 +17,8 @@ a failing cell. The value that is told is their number. The fault ends at a good
 left within that time and 60 s have passed since the last.
 
 Bad, uncertain and late readings are passed over. A hole longer than three periods (and than the tag's lateness) empties
-the window: what lies on both sides of it are no neighbours. States are not watched. The readings themselves are left
-alone: no alarm is judged by filtered values.
+the window: what lies on both sides of it are no neighbours. States are not watched, nor wind directions, which jump at
+north. The readings themselves are left alone: no alarm is judged by filtered values.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ WINDOWS_OF_MEAN = 100
 RISE = 3
 MOST = 8
 """The most spikes whose times are kept."""
+UNWATCHED = (Measure.STATE, Measure.WIND_DIRECTION)
 QUIET = 60 * SECOND
 """A fault ends after this long without cause (law 7)."""
 
@@ -202,7 +203,7 @@ def rows(  # type: ignore[no-untyped-def]
 def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     level = Level("spikes", Text(zh="尖峰干扰", en="spikes"), float(params.count))
     for tag in tags:
-        if tag.measure is Measure.STATE:
+        if tag.measure in UNWATCHED:
             continue
         ranged = tag.range_low is not None and tag.range_high is not None
         span = tag.range_high - tag.range_low if ranged else 0.0  # type: ignore[operator]

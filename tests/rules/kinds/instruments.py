@@ -124,6 +124,8 @@ PLACES: tuple[Instrument, ...] = tuple(
         ("F-1", "flow", "", "m3/h", 0.0, 100.0, 0.1, None, None),
         ("H-1", "humidity", "", "%RH", 0.0, 100.0, 0.1, None, None),
         ("I-1", "current", "", "mA", 4.0, 20.0, 0.01, None, None),
+        ("WS-1", "wind_speed", "", "m/s", 0.0, 60.0, 0.1, None, None),
+        ("WD-1", "wind_direction", "", "deg", 0.0, 360.0, 1.0, None, None),
     )
 )
 

@@ -187,9 +187,10 @@ def test_spikes_grow_old_under_a_standing_clock() -> None:
     assert told("spike", TAG, {"count": 2, "within_s": 120.0}, readings) == [(41, 1), (141, 0)]
 
 
-def test_states_are_not_watched() -> None:
+@pytest.mark.parametrize("measure", [Measure.STATE, Measure.WIND_DIRECTION])
+def test_what_jumps_by_nature_is_not_watched(measure: Measure) -> None:
     readings = wavering({20: 90.0, 40: 90.0})
-    assert told("spike", level_tag(1, measure=Measure.STATE), TWO, readings) == []
+    assert told("spike", level_tag(1, measure=measure), TWO, readings) == []
 
 
 def test_a_healthy_week_raises_nothing() -> None:
