@@ -16,7 +16,7 @@ import numpy as np
 
 from rules.admission import DOUBTFUL, LATE, LIVE
 from rules.evaluator import Evaluator
-from rules.rulebook import compile_rules
+from rules.rulebook import check_rules, compile_rules
 from schemas.quality import Quality
 from schemas.registry import Rule, Tag
 from schemas.time import SECOND, seconds
@@ -84,6 +84,19 @@ def healthy(kind: str, tag: Tag, params: Mapping[str, Any], tags: int, samples: 
         rows.at, rows.value = np.full(tags, now_ns), source.normal(0.0, 1.0, tags)
         alarms += int((evaluator.rows(tags, rows, now_ns, now_ns)["level"] > 0).sum())
     return alarms, tags * samples
+
+
+def steady(count: int, begin: float, value: float, quality: int = GOOD, flags: int = LIVE) -> list[Reading]:
+    """The same reading every 10 s."""
+    return [(begin + 10.0 * n, value, quality, flags) for n in range(count)]
+
+
+def problems(kind: str, tag: Tag, **params: Any) -> list[str]:
+    """Which parameters are refused; every problem has a cure."""
+    of = msgspec.structs.replace(revision(tag), rules=(Rule(id="r", kind=kind, params=params),))
+    found = check_rules(of)
+    assert all(p.cure for p in found)
+    return [p.path.removeprefix("rules[r].").removeprefix("params.") for p in found]
 
 
 class SlowBaseline:

@@ -15,10 +15,8 @@ from rules import arl
 from rules.admission import LATE, LIVE
 from rules.kinds import Said
 from rules.kinds.cusum import KIND, Params
-from rules.rulebook import check_rules
-from schemas.registry import Measure, Rule, Tag
+from schemas.registry import Measure, Tag
 from tests.laws.settings import traces as laws
-from tests.laws.traces import revision
 from tests.rules.kinds.early import (
     BAD,
     GOOD,
@@ -30,6 +28,8 @@ from tests.rules.kinds.early import (
     drifting,
     good,
     healthy,
+    problems,
+    steady,
 )
 
 TAG = Tag(number=1, name="P-1", enterprise="works", measure=Measure.PRESSURE, unit="kPa", period_s=10.0)
@@ -165,10 +165,6 @@ def test_a_healthy_week_keeps_the_chosen_rate(known: dict[str, float], share: fl
     assert abs(alarms - wanted) < 3 * math.sqrt(wanted) + share * wanted
 
 
-def steady(count: int, begin: float, value: float, quality: int = GOOD, flags: int = LIVE) -> list[Reading]:
-    return [(begin + 10.0 * n, value, quality, flags) for n in range(count)]
-
-
 def test_bad_uncertain_and_late_readings_neither_raise_nor_clear() -> None:
     for quality, flags in ((BAD, LIVE), (UNCERTAIN, LIVE), (GOOD, LATE)):
         kernel = Kernel("cusum", TAG, {**GIVEN, "decorrelation_s": 10.0})
@@ -187,37 +183,8 @@ def test_while_it_learns_it_says_nothing_and_no_number() -> None:
     assert [said[:3] for said in kernel.feed(steady(1, 1000.0, 101.0))] == [(0, "high", 1)]
 
 
-def test_a_lasting_change_becomes_the_new_normal() -> None:
-    kernel = Kernel("cusum", TAG, {**LEARNED, "decorrelation_s": 10.0})
-    source = np.random.default_rng(1)
-    for begin, mean in ((0.0, 100.0), (2000.0, 103.0)):
-        readings = [good(begin + 10.0 * n, float(source.normal(mean, 1.0))) for n in range(200)]
-        said = kernel.feed(readings)
-    assert [s[1:3] for s in said] == [("high", 1)]
-    assert said[0][3] == pytest.approx(3.0, abs=1.0)
-    later = kernel.feed([good(4000.0 + 10.0 * n, float(source.normal(103.0, 1.0))) for n in range(1500)])
-    assert [s[1:3] for s in later] == [("high", 0)]
-
-
-def paths(tag: Tag = TAG, **params: Any) -> list[str]:
-    of = msgspec.structs.replace(revision(tag), rules=(Rule(id="c", kind="cusum", params=params),))
-    found = check_rules(of)
-    assert all(p.cure for p in found)
-    return [p.path.removeprefix("rules[c].").removeprefix("params.") for p in found]
-
-
 def test_every_bad_parameter_is_named_with_its_cure() -> None:
-    assert paths() == []
-    for field in ("alarms_per_month", "decorrelation_s", "learn_s", "baseline_s"):
-        assert paths(**{field: -1.0}) == paths(**{field: math.inf}) == [field]
-    assert paths(sigma=0.0, mean=1.0) == ["sigma"]
-    assert paths(mean=1.0) == ["sigma"] and paths(sigma=1.0) == ["mean"]
-    assert paths(mean=math.nan, sigma=1.0) == ["mean"]
-    assert paths(sides="up", shift=0.0) == ["shift", "sides"]
-    assert paths(alarms_per_month=1e5) == paths(alarms_per_month=1e-7) == ["alarms_per_month"]
-    assert paths(learn_s=5000.0) == ["learn_s"]
-    assert paths(baseline_s=80_000.0) == ["baseline_s"]
-    assert paths(msgspec.structs.replace(TAG, measure=Measure.WIND_DIRECTION)) == ["measures"]
+    assert problems("cusum", TAG, sides="up", shift=0.0) == ["shift", "sides"]
 
 
 def test_its_threshold_follows_from_the_rate() -> None:
