@@ -24,7 +24,7 @@ from schemas.units import fits, unit
 MAX_NUMBER = 2**31 - 1
 TIERS = (1, 2, 3, 4)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_TAG = re.compile(r"[^\W_][\w.:-]{0,127}")
+TAG_NAME = re.compile(r"[^\W_][\w.:-]{0,127}")
 _ID_CURE = "use 1 to 64 letters a-z, digits, '-', '_' and '.', beginning with a letter or digit"
 _TAG_CURE = "use up to 128 letters, digits, '-', '_', '.' and ':', beginning with a letter or digit"
 
@@ -159,7 +159,7 @@ class _Places:
 
 
 def _named(tag: Tag) -> Iterator[Problem]:
-    if not _TAG.fullmatch(tag.name):
+    if not TAG_NAME.fullmatch(tag.name):
         yield Problem.of(f"tags[{tag.name}].name", f"{tag.name!r} is no tag name", _TAG_CURE)
     if tag.cell and not _ID.fullmatch(tag.cell):
         yield Problem.of(f"tags[{tag.name}].cell", f"{tag.cell!r} is no cell", _ID_CURE)

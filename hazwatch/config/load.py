@@ -31,9 +31,11 @@ replace = msgspec.structs.replace
 
 
 class TagFiles(Struct, frozen=True, kw_only=True):
-    """`[tags]`: the tag lists, relative to the configuration file."""
+    """`[tags]`: the tag lists, relative to the configuration file. `list` holds the text of a further one, for a
+    configuration that is one file."""
 
     files: tuple[str, ...] = ()
+    list: str = ""
 
 
 ARRAYS: dict[str, type[msgspec.Struct]] = {
@@ -147,6 +149,7 @@ class _Loader:
         source_of = {e.id: e.hazard_source for e in arrays["equipment"]}
         enterprise_of = {s.id: s.enterprise for s in arrays["hazard_source"]}
         tags: list[Tag] = []
+        lists: list[tuple[str, bytes]] = []
         for name in listed.files:
             try:
                 data = (self._folder / name).read_bytes()
@@ -154,6 +157,10 @@ class _Loader:
                 cure = "paths are relative to the configuration file"
                 self._tables.refuse("[tags].files", f"{name!r} cannot be read ({error.strerror})", cure)
                 continue
+            lists.append((name, data))
+        if listed.list:
+            lists.append(("[tags].list", listed.list.encode()))
+        for name, data in lists:
             found = read_tags(data, name)
             self._problems += found.problems
             for known, number in found.rows.items():

@@ -27,7 +27,8 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command()
 @click.argument("files", nargs=-1, type=FILE)
-@click.option("--config", "config_file", type=FILE, required=True, help="Tags, limits and rules to replay with.")
+@click.option("--config", "config_file", type=FILE, help="Tags, limits and rules to replay with.")
+@click.option("--guess", "guessing", is_flag=True, help="Write a first configuration for FILES instead of replaying.")
 @click.option("--speed", default="max", show_default=True, help="Recorded seconds per second, or max.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Where the lines go [default: standard output]."
@@ -45,7 +46,8 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 def replay(
     files: tuple[Path, ...],
-    config_file: Path,
+    config_file: Path | None,
+    guessing: bool,
     speed: str,
     out: Path | None,
     time_columns: str,
@@ -56,14 +58,19 @@ def replay(
     """Feed recordings through the same two folds, on the recording's time, and write one transition per line.
 
     FILES are CSV, plain, .gz or .xz, or Parquet: long (time,tag,value[,quality]) or wide (a column per tag, where an
-    empty cell is no reading). Times are ISO 8601 with an offset, epoch seconds or milliseconds, or as --time-format says. Nothing is
-    notified and the live log is not written: this command has no channels. What was read is told at the end, on
-    standard error. Exit codes: 0 done, 1 problems were found, 2 the call was wrong.
+    empty cell is no reading). Times are ISO 8601 with an offset, epoch seconds or milliseconds, or as --time-format
+    says. Nothing is notified and the live log is not written: this command has no channels. What was read is told at
+    the end, on standard error. Exit codes: 0 done, 1 problems were found, 2 the call was wrong.
     """
     if bool(files) == bool(log_data):
         raise click.UsageError("give recordings, or --log with a data directory")
+    if guessing == bool(config_file) or (guessing and log_data):
+        raise click.UsageError("give --config FILE, or --guess to have one written for the recordings")
     factor = _factor(speed)
     shape = Shape(tuple(name.strip() for name in time_columns.split(",")), time_format)
+    if config_file is None:
+        _guess(files, shape, out)
+        return
     tally = Tally(unknown=_say_unknown)
     try:
         config = load_config(config_file)
@@ -77,6 +84,19 @@ def replay(
         sys.exit(1)
     for line in _summary(tally, count):
         click.echo(line, err=True)
+
+
+def _guess(files: tuple[Path, ...], shape: Shape, out: Path | None) -> None:
+    from hazwatch.replay.guess import guess
+
+    try:
+        text = guess(files, shape)
+    except RecordingError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    with _output(out) as target:
+        target.write(text.encode())
+        target.flush()
 
 
 def _play(config: Config, files: tuple[Path, ...], shape: Shape, tally: Tally, factor: float, target: IO[bytes]) -> int:
