@@ -5,7 +5,8 @@ counted in whole milliseconds along the event times of a tag. Where they stand o
 clock of the partition counts instead: a detector with a broken clock still adds to its dose. Of readings at one instant
 the highest counts.
 
-`STATE` are the fields that every kind with a dose keeps; `advance` moves them to the next reading.
+`STATE` are the fields that every kind with a dose keeps; `advance` moves them to the next reading. A kind puts fields
+of its own before them: numba takes a record that only goes on after another one's fields for a kind of that one.
 """
 
 from __future__ import annotations
@@ -52,19 +53,19 @@ SCALE = [
 
 
 @kernel
-def counted(v, q, p):  # type: ignore[no-untyped-def]
+def counted(v, q, top, over):  # type: ignore[no-untyped-def]
     """The concentration that a reading counts as; NaN for none. Below zero is a fault of the zero point, not a gas."""
-    if q == OVER_RANGE and p["over"] != 0.0:
-        return p["top"]
+    if q == OVER_RANGE and over != 0.0:
+        return top
     if q >= FIRST_BAD or v - v != 0.0:
         return np.nan
-    return min(max(v, 0.0), p["top"])
+    return min(max(v, 0.0), top)
 
 
 @kernel
-def is_good(v, q, p):  # type: ignore[no-untyped-def]
+def is_good(v, q, low, high):  # type: ignore[no-untyped-def]
     """Whether a reading may lower a level: good, and within the measuring range."""
-    return q < FIRST_UNCERTAIN and v >= p["low"] and v <= p["high"] and v - v == 0.0
+    return q < FIRST_UNCERTAIN and v >= low and v <= high and v - v == 0.0
 
 
 @kernel
@@ -120,24 +121,30 @@ def limit_of(tag: Tag, limit: float | None, unit: str, listed: float | None) -> 
     return limit if not unit else conversion(unit, tag.unit, tag.cas)(limit)
 
 
-def check_limit(tag: Tag, limit: float | None, unit: str, listed: float | None, what: str) -> Iterator[Problem]:
-    """What is wrong with the limit that `limit_of` would give."""
+def check_limit(
+    tag: Tag, limit: float | None, unit: str, listed: float | None, what: str, place: str = "params.limit"
+) -> Iterator[Problem]:
+    """What is wrong with the limit that `limit_of` would give; `place` is where the rule may give it."""
     if tag.measure is not Measure.GAS:
         yield Problem.of("tags", f"{tag.name} measures no gas", 'ask only gas points: measures = ["gas"]')
         return
     if limit is not None and not (math.isfinite(limit) and limit > 0):
-        yield Problem.of("params.limit", f"{limit:g} is no limit", "a number above 0")
+        yield Problem.of(place, f"{limit:g} is no limit", "a number above 0")
         return
     if limit is None and unit:
-        yield Problem.of("params.limit_unit", "a unit without a limit", "give params.limit too")
+        yield Problem.of(f"{place}_unit", "a unit without a limit", f"give {place} too")
     try:
         found = limit_of(tag, limit, unit, listed)
     except UnitError as error:
-        yield Problem.of("params.limit", f"{tag.name}: {error.reason}", error.cure)
+        yield Problem.of(place, f"{tag.name}: {error.reason}", error.cure)
         return
     if found is None:
         message = f"{tag.name}: the table of gases has no {what} of {tag.cas or 'a gas without CAS number'}"
-        yield Problem.of("params.limit", message, "give params.limit, or leave the tag out")
-    elif tag.range_high is not None and found >= tag.range_high:
-        message = f"{tag.name}: the limit {found:.5g} {tag.unit} is not below the end of the range {tag.range_high:g}"
+        yield Problem.of(place, message, f"give it in {place}, or leave the tag out")
+
+
+def check_reach(tag: Tag, limit: float | None) -> Iterator[Problem]:
+    """A mean can only be above a limit that lies within the measuring range."""
+    if limit is not None and tag.range_high is not None and limit >= tag.range_high:
+        message = f"{tag.name}: the limit {limit:.5g} {tag.unit} is not below the end of the range {tag.range_high:g}"
         yield Problem.of("params.limit", message, "it would never be reached: use a detector with a wider range")

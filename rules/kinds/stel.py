@@ -31,7 +31,7 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
-from rules.doses import MINUTE_MS, SCALE, STATE, advance, check_limit, counted, is_good, limit_of, scale
+from rules.doses import MINUTE_MS, SCALE, STATE, advance, check_limit, check_reach, counted, is_good, limit_of, scale
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.windows import remember
@@ -82,7 +82,6 @@ PARAMS = np.dtype(
 )
 MEMORY = np.dtype(
     [
-        *STATE,
         ("kept", "i8"),  # `clock` at the newest sample
         # the samples at both ends of the segment that the far end of the window lies in, so that most rows need no ring
         ("tail_times", "i8"),
@@ -91,6 +90,7 @@ MEMORY = np.dtype(
         ("next_dose", "f8"),
         ("head", "i4"),  # places in the ring: the newest sample, the one before or at the far end of the window
         ("tail", "i4"),
+        *STATE,
     ],
     align=True,
 )
@@ -232,9 +232,9 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             p = params[c]
             s = own[c]
-            concentration = counted(value[i], q, p)
+            concentration = counted(value[i], q, p["top"], p["over"])
             usable = concentration == concentration
-            good = (flags[i] & LIVE) != 0 and is_good(value[i], q, p)
+            good = (flags[i] & LIVE) != 0 and is_good(value[i], q, p["low"], p["high"])
             beyond, clear = 0, 0
             if usable:
                 if p["ahead"] == 0:
@@ -305,7 +305,8 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
     found = gas(tag.cas) if tag.cas else None
     listed = None if found is None else found.pc_stel_mg_m3
-    yield from check_limit(tag, params.limit, params.limit_unit, listed, "short-term limit (PC-STEL)")
+    problems = list(check_limit(tag, params.limit, params.limit_unit, listed, "short-term limit (PC-STEL)"))
+    yield from problems or check_reach(tag, _limit(tag, params))
     if tag.period_s > MOST_PERIOD_S:
         message = f"{tag.name} reads every {tag.period_s:g} s, too seldom for a mean of 15 minutes"
         yield Problem.of("tags", message, f"at least every {MOST_PERIOD_S:g} s")

@@ -32,7 +32,7 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
-from rules.doses import MINUTE_MS, SCALE, STATE, advance, check_limit, counted, is_good, limit_of, scale
+from rules.doses import MINUTE_MS, SCALE, STATE, advance, check_limit, check_reach, counted, is_good, limit_of, scale
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.words import name, quantity
@@ -136,8 +136,8 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             p = params[c]
             s = memory[c]
-            concentration = counted(value[i], q, p)
-            good = (flags[i] & LIVE) != 0 and is_good(value[i], q, p)
+            concentration = counted(value[i], q, p["top"], p["over"])
+            good = (flags[i] & LIVE) != 0 and is_good(value[i], q, p["low"], p["high"])
             beyond, clear = 0, 0
             if concentration == concentration:
                 own = memory[c - p["ahead"]]
@@ -222,7 +222,8 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
     found = gas(tag.cas) if tag.cas else None
     listed = None if found is None else found.pc_twa_mg_m3
-    yield from check_limit(tag, params.limit, params.limit_unit, listed, "8-hour limit (PC-TWA)")
+    problems = list(check_limit(tag, params.limit, params.limit_unit, listed, "8-hour limit (PC-TWA)"))
+    yield from problems or check_reach(tag, _limit(tag, params))
     if tag.period_s > MOST_PERIOD_S:
         message = f"{tag.name} reads every {tag.period_s:g} s, too seldom for a sum over a shift"
         yield Problem.of("tags", message, f"at least every {MOST_PERIOD_S:g} s")
