@@ -213,8 +213,8 @@ KIND = Kind(
             RuleCase(
                 name="a chlorine detector that reads negative for a minute, as nitrogen dioxide or drift makes it",
                 tag="CL2-1",
-                readings=(*((t, -0.3) for t in range(0, 65, 5)), *((t, 0.1) for t in range(65, 130, 5))),
-                expect=((60, "raise", "outside"), (120, "return", "normal")),
+                readings=((0, 0.1), *((t, -0.3) for t in range(5, 70, 5)), *((t, 0.1) for t in range(70, 130, 5))),
+                expect=((65, "raise", "outside"), (125, "return", "normal")),
             ),
         ),
         Example(
