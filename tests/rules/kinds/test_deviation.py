@@ -112,8 +112,8 @@ def readings(drawn: bytes) -> Iterator[tuple[int, int, float, int]]:
 def test_the_kind_says_what_the_slow_reference_says(params: Params) -> None:
     book = compile_rules(under(params, *(BOTH if params.partner else (TAG,))), 0, 1)
 
-    @laws(450)
-    @given(st.binary(min_size=60, max_size=420))
+    @laws(600)
+    @given(st.binary(min_size=240, max_size=480))
     def law(drawn: bytes) -> None:
         fold, slow, levels = Fold(book, 0, 1), Slow(params), {"high": 0, "low": 0}
         for at, number, value, quality in readings(drawn):
@@ -156,6 +156,12 @@ def test_a_partner_of_an_hour_ago_is_not_fresh_however_soon_it_comes() -> None:
     story.rows(3600, [(2, float(s), 50.0) for s in range(100)])
     story.rows(3600, [(1, 3000.0 + s, 190.0) for s in range(100)])
     assert told(story.said) == []
+
+
+def test_a_partner_that_came_long_ago_is_not_fresh_whatever_the_tag_says_of_its_time() -> None:
+    story = Story(of=under(Params(partner="{tag}.SP", high=10.0), *BOTH))
+    story.read(0, 100.0, tag=2)
+    assert told(story.read(100, 120.0, event=10)) == []
 
 
 def test_a_longer_age_may_be_allowed() -> None:

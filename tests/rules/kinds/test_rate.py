@@ -201,7 +201,7 @@ def raised(fold: Fold, rows: Sequence[tuple[int, float, int]]) -> list[bool]:
     return found
 
 
-@laws(380)
+@laws(460)
 @given(st.binary(min_size=20, max_size=90), st.integers(0, 2**20), st.sampled_from(WINDOWS))
 def test_the_kind_says_what_the_slow_reference_says(drawn: bytes, seed: int, window: float) -> None:
     params = Params(rise_per_min=4.321, window_s=window, off_delay_s=0.0)
