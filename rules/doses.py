@@ -2,8 +2,9 @@
 
 A reading holds until the next one, but no longer than the tag's gap: what lies behind it is missing, not zero. Time is
 counted in whole milliseconds along the event times of a tag. Where they stand or go back, and that lasts for a gap, the
-clock of the partition counts instead: a detector with a broken clock still adds to its dose. Of readings at one instant
-the highest counts.
+clock of the partition counts instead; and where they jump ahead by more than a gap, no more counts than that clock
+confirms. So a detector with a broken clock still adds to its dose, and a clock that is set does not lose it. Of
+readings at one instant the highest counts.
 
 `STATE` are the fields that every kind with a dose keeps; `advance` moves them to the next reading. A kind puts fields
 of its own before them: numba takes a record that only goes on after another one's fields for a kind of that one.
@@ -79,8 +80,10 @@ def advance(s, p, concentration, good, at, now):  # type: ignore[no-untyped-def]
         s["held_good"] = 1 if good else 0
         return np.int64(0)
     dt = at - s["at"]
-    if dt <= 0 and now - s["moved"] >= p["hold"] * MS:
-        dt = now - s["moved"]
+    spent = now - s["moved"]
+    hold = p["hold"] * MS
+    if dt > hold or (dt <= 0 and spent >= hold):
+        dt = spent if dt <= 0 else min(dt, max(hold, spent))
         s["at"] = at - dt // MS * MS
     passed = dt // MS
     if passed <= 0:

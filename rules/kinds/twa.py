@@ -12,7 +12,7 @@ until the shift's sum passes the limit. It is raised at 30 minutes, falls at 60 
 is reached, and may be switched off (`warn_min = 0`).
 
 Shifts begin at the same times of day, in a zone without daylight saving; a reading belongs to the shift of its event
-time. A clock that goes back keeps the sum; one that jumps into a later shift begins a new one.
+time. A clock that is set, ahead or back, keeps the sum.
 
 - The limit is the rule's own; without one, the PC-TWA of the table of gases, converted into the tag's unit by the gas's
   molar mass at 20 °C. For shifts of 12 h the sum is still divided by 8 h, as the limit is one of a working day.
@@ -108,11 +108,12 @@ def _shift(at, p):  # type: ignore[no-untyped-def]
 def _add(s, p, concentration, good, at, now):  # type: ignore[no-untyped-def]
     """Take one reading into the sum of its shift; returns when that began and when it ends."""
     first = s["seen"] == 0
-    before, held, held_good = s["at"], s["held"], s["held_good"]
-    advance(s, p, concentration, good, at, now)
+    said, held, held_good = s["at"], s["held"], s["held_good"]
+    passed = advance(s, p, concentration, good, at, now)
     begins, ends = _shift(s["at"], p)
-    if before < begins and not first:
-        # a new shift; the reading before it still held for a while
+    before = s["at"] - passed * MS
+    if before < begins and said < begins and not first:
+        # a new shift, and not a clock that was set; the reading before it still held for a while
         over = max(0, min(before + p["hold"] * MS, s["at"]) - begins) // MS
         s["dose"] = held * over
         s["covered"] = over

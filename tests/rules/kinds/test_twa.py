@@ -118,7 +118,7 @@ def read(fold: Fold, reading: Reading) -> list[ConditionChange]:
 def test_the_sum_and_its_levels_equal_the_oracle(data: bytes, zone: tuple[list[str], float]) -> None:
     shifts, offset_h = zone
     book = compile_rules(under(tag(), limit=LIMIT, shifts=shifts, utc_offset_h=offset_h, warn_delay_s=0.0), 0, 1)
-    fold = Fold(book, 0, 1)
+    fold = Fold(book, 0, 1, replay=True)
     usable: list[Reading] = []
     stated = -1
     for reading in readings_of(data):
@@ -231,6 +231,7 @@ def test_after_an_outage_over_a_change_of_shift_the_alarm_stays_until_enough_is_
     story = Story(of=under(tag(), limit=20.0, shifts=["08:00", "10:00", "20:00"], warn_min=0.0))
     for minute in range(32):
         story.read(60 * minute, 160.0)
+    story.pass_time(1861, 8399)
     for minute in range(140, 250):
         story.read(60 * minute, 1.0)
         if said_of(story.said)[-1] == 0:
@@ -287,6 +288,17 @@ def test_a_clock_that_goes_back_over_the_change_of_shift_keeps_the_sum() -> None
         story.read(60 * minute, 200.0, event=60 * minute - 3600)
     assert value(story.fold) > total
     assert said_of(story.said)[-1] == 1
+
+
+def test_a_gateway_that_starts_in_2024_and_is_set_right_keeps_the_sum() -> None:
+    story = Story(of=under(tag(period_s=1.0, lateness_s=10.0), limit=20.0, warn_min=0.0))
+    for second in range(900):
+        story.read(second, 160.0)
+    story.pass_time(900, 919)
+    for second in range(920, 923):
+        story.read(second, 160.0, event=second - 63_000_000)
+    story.read(923, 160.0)
+    assert value(story.fold) == pytest.approx(160 * 910 / 28_800, abs=0.1)
 
 
 # Words
