@@ -1,0 +1,123 @@
+"""Seven healthy days with all that a network does to readings: no process rule says a word.
+
+The demo plant every 10 s; 1 % of the readings come twice, 1 % late, 0.1 % without a value; the fold is restarted from
+its snapshot every hour. Process kinds whose false-alarm rate is chosen are held to that rate by their own tests.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+
+from rules.engine import Fold
+from rules.kinds import kinds
+from rules.rulebook import compile_rules
+from schemas.batch import Batch
+from schemas.changes import AlarmClass
+from schemas.quality import Quality
+from schemas.registry import Measure, Revision, Rule
+from schemas.time import HOUR, SECOND
+from sensors_sim.plant import Plant
+from tests.sensors_sim.plants import START_S, demo, plant
+
+DAYS, STEP_S = 7, 10
+COPIES, LATE, MALFORMED = 0.01, 0.01, 0.001
+NOISY = (Measure.GAS, Measure.TEMPERATURE, Measure.PRESSURE, Measure.LEVEL)
+
+CO = ("metal.CO-*",)
+RULES: dict[str, tuple[Rule, ...]] = {
+    "limits": (),
+    "rate": (Rule(id="rate", kind="rate", measures=NOISY, params={"rise_per_min": 10.0, "percent_of_range": True}),),
+    "forecast": (Rule(id="forecast", kind="forecast", measures=NOISY),),
+    "deviation": (
+        Rule(
+            id="deviation",
+            kind="deviation",
+            tags=("metal.CO-101", "metal.CO-102"),
+            params={"partner": "metal.CO-102", "high": 10.0, "low": 10.0},
+        ),
+    ),
+    "stel": (Rule(id="stel", kind="stel", tags=CO),),
+    "twa": (Rule(id="twa", kind="twa", tags=CO),),
+    "mixture": (Rule(id="mixture", kind="mixture", tags=("metal.CO-115", "metal.CO-116")),),
+    "vote": (Rule(id="vote", kind="vote", tags=CO),),
+    "zone": (Rule(id="zone", kind="zone", tags=CO),),
+}
+"""Process kind -> the rules under which it watches the week; `limits` is there by default."""
+CHOSEN_RATE = {"cusum", "ewma"}
+"""Kinds that may be wrong as often as they were told to be."""
+OF_STATES = {"change", "sequence"}
+"""Kinds that look at states and at the order of events, which noise does not touch."""
+
+
+def revision() -> Revision:
+    """The demo park, read every 10 s, under every process kind."""
+    other_gas = {"metal.CO-116": "7664-41-7"}  # ammonia: a mixture needs two
+    tags = tuple(
+        msgspec.structs.replace(t, period_s=max(t.period_s, float(STEP_S)), cas=other_gas.get(t.name, t.cas))
+        for t in demo().tags
+    )
+    rules = tuple(rule for name in RULES for rule in RULES[name])
+    return msgspec.structs.replace(demo(), tags=tags, rules=rules)
+
+
+def week(built: Plant, of: Revision) -> Iterator[tuple[int, Batch]]:
+    """(append time, readings) as they come."""
+    numbers = {tag.name: tag.number for tag in of.tags}
+    number = np.array([numbers[tag.name] for tag in built.instruments], np.int32)
+    resolution = np.array([tag.resolution for tag in built.instruments])
+    source = np.random.default_rng(7)
+    held: list[tuple[int, int, float]] = []
+    for _ in range(DAYS * 86_400 // STEP_S):
+        at_ns = round(built.time_s) * SECOND
+        value = np.round(built.step() / resolution) * resolution
+        built.index += STEP_S - 1
+        luck = source.random(len(number))
+        late = luck < LATE
+        malformed = (luck >= LATE) & (luck < LATE + MALFORMED)
+        twice = luck >= 1 - COPIES
+        quality = np.where(malformed, Quality.NO_VALUE, Quality.GOOD).astype(np.int16)
+        value[malformed] = np.nan
+        now = np.concatenate([np.flatnonzero(~late), np.flatnonzero(twice)])
+        old = np.array(held, dtype=[("tag", "i4"), ("at", "i8"), ("value", "f8")])
+        tag = np.concatenate([number[now], old["tag"]]).astype(np.int32)
+        event = np.concatenate([np.full(len(now), at_ns), old["at"]])
+        yield (
+            at_ns,
+            Batch(
+                tag,
+                event,
+                np.concatenate([value[now], old["value"]]),
+                np.concatenate([quality[now], np.zeros(len(old), np.int16)]),
+                np.zeros(len(tag), np.int64),
+            ),
+        )
+        held = [(int(number[i]), at_ns, float(value[i])) for i in np.flatnonzero(late)]
+
+
+def test_every_process_kind_is_watched() -> None:
+    process = {name for name, kind in kinds().items() if kind.alarm_class is AlarmClass.PROCESS}
+    assert process == set(RULES) | CHOSEN_RATE | OF_STATES
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_healthy_week_raises_no_process_alarm() -> None:
+    of = revision()
+    book = compile_rules(of, 0, 1)
+    fold = Fold(book, 0, 1)
+    found: Counter[tuple[str, str]] = Counter()
+    watched = {rule.rule.kind for rule in book.rules if rule.watched}
+    assert watched >= set(RULES)
+    restart_ns = START_S * SECOND + HOUR
+    for offset, (now_ns, readings) in enumerate(week(plant(), of)):
+        if now_ns >= restart_ns:
+            fold, restart_ns = Fold.restore(fold.snapshot(), book), restart_ns + HOUR
+        for change in fold.apply_readings(offset, now_ns, readings):
+            if change.level and change.alarm_class is AlarmClass.PROCESS:
+                found[change.rule, change.subject] += 1
+    assert found == {}
