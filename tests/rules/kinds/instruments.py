@@ -31,6 +31,7 @@ Params = Mapping[str, bool | int | float | str | list[str]]
 NO_PARAMS: Params = MappingProxyType({})
 Told = list[tuple[int, int]]
 """(number of the reading, level)"""
+Values = npt.NDArray[np.float64]
 
 
 class Reading(NamedTuple):
@@ -158,7 +159,7 @@ class _Coarse(Plant):
         super().__init__(PLACES, seed, START / SECOND)
         self.every_s = every_s
 
-    def step(self) -> npt.NDArray[np.float64]:
+    def step(self) -> Values:
         values = super().step()
         if self.every_s >= 60:
             rng = np.random.default_rng([self._seed, self.index])
@@ -168,24 +169,38 @@ class _Coarse(Plant):
 
 
 @cache
-def healthy(every_s: int, steps: int, seed: int = 7) -> npt.NDArray[np.float64]:
-    """Values of all places at every step, shape (steps, places), as the instruments show them: in their resolution."""
+def healthy(every_s: int, duration_s: int, seed: int = 7) -> Values:
+    """Values of all places at every step, shape (steps, places), not to be written to. They are what the instruments
+    show: rounded to their resolution."""
     plant = _Coarse(every_s, seed)
-    values = np.array([plant.step() for _ in range(steps)])
+    values = np.array([plant.step() for _ in range(duration_s // every_s)])
     resolution = np.array([place.resolution for place in PLACES])
-    rounded: npt.NDArray[np.float64] = np.round(values / resolution) * resolution
+    rounded: Values = np.round(values / resolution) * resolution
+    rounded.flags.writeable = False
     return rounded
 
 
-def raised_by_healthy(kind: str, every_s: int, duration_s: int, params: Params = NO_PARAMS) -> list[ConditionChange]:
-    """What the kind raises on a healthy plant in so long a time: a record every step, with every tag in it."""
+def raised_by(kind: str, every_s: int, values: Values, params: Params = NO_PARAMS) -> list[ConditionChange]:
+    """What the kind raises over such values of all places: a record every step, with every tag in it."""
     tags = healthy_tags(every_s)
     fold = Fold(compile_rules(under(kind, params, *tags), 0, 1), 0, 1)
     numbers = np.arange(1, len(tags) + 1, dtype=np.int32)
     good, no_sequence = np.zeros(len(tags), np.int16), np.zeros(len(tags), np.int64)
     found = []
-    for number, values in enumerate(healthy(every_s, duration_s // every_s)):
+    for number, row in enumerate(values):
         now = START + number * every_s * SECOND
-        rows = Batch(numbers, np.full(len(tags), now), values, good, no_sequence)
-        found += [c for c in fold.apply_readings(number, now, rows) if c.rule == kind and c.level]
+        rows = Batch(numbers, np.full(len(tags), now), row, good, no_sequence)
+        changes = fold.apply_readings(number, now, rows)
+        found += [c for c in changes if c.rule == kind and c.level and c.basis is not Basis.RESTATEMENT]
     return found
+
+
+def names(raised: Sequence[ConditionChange]) -> set[str]:
+    return {c.subject for c in raised}
+
+
+def every_place(*but: str) -> set[str]:
+    return {place.name for place in PLACES} - set(but)
+
+
+SPANS: Values = np.array([place.range_high - place.range_low for place in PLACES])

@@ -19,14 +19,18 @@ from tests.laws.settings import traces as laws
 from tests.laws.traces import START, gas_tag, level_tag
 from tests.rules.kinds.instruments import (
     NO_PARAMS,
+    SPANS,
     Params,
     Reading,
     Told,
     changes,
+    every_place,
+    healthy,
     in_order,
+    names,
     new_fold,
     problems,
-    raised_by_healthy,
+    raised_by,
     told,
     traces,
     under,
@@ -207,11 +211,17 @@ def test_what_trembles_by_nature_is_not_watched(measure: Measure) -> None:
 
 
 def test_a_healthy_week_raises_nothing() -> None:
-    assert raised_by_healthy("noise", 60, WEEK_S) == []
+    assert raised_by("noise", 60, healthy(60, WEEK_S)) == []
 
 
 def test_six_hours_of_a_healthy_plant_at_a_second_raise_nothing() -> None:
-    assert raised_by_healthy("noise", 1, 6 * 3600, {"learn_s": 3600.0}) == []
+    assert raised_by("noise", 1, healthy(1, 6 * 3600), {"learn_s": 3600.0}) == []
+
+
+def test_every_place_of_the_plant_that_grows_noisy_is_told() -> None:
+    values = healthy(10, 4 * 3600).copy()
+    values[800:] += 0.05 * SPANS * np.random.default_rng(1).standard_normal((640, len(SPANS)))
+    assert names(raised_by("noise", 10, values, {"learn_s": 7200.0})) == every_place("WS-1", "WD-1")
 
 
 def test_what_check_refuses() -> None:

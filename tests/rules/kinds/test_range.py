@@ -15,13 +15,17 @@ from tests.laws.settings import traces as laws
 from tests.laws.traces import gas_tag, level_tag
 from tests.rules.kinds.instruments import (
     NO_PARAMS,
+    PLACES,
     Params,
     Reading,
     Told,
     changes,
+    every_place,
+    healthy,
     in_order,
+    names,
     problems,
-    raised_by_healthy,
+    raised_by,
     told,
     traces,
 )
@@ -62,13 +66,12 @@ def slow(tag: Tag, delay_s: float, readings: list[Reading]) -> Told:
     stated, caused, found = None, -math.inf, []
     live = {number for number, _ in in_order(tag, readings)}
     for number, r in enumerate(readings):
-        if stated is not None:  # what falls due before this record is said at it
-            for level, begun in since.items():
-                if begun is not None and r.now - begun[1] >= delay_s:
-                    standing[level], since[level] = True, None
-            if (top := max((k for k in (1, 2) if standing[k]), default=0)) > stated:
-                found.append((number, top))
-                stated = top
+        for level, begun in since.items():  # what falls due before this record is said at it
+            if begun is not None and r.now - begun[1] >= delay_s:
+                standing[level], since[level] = True, None
+        if (top := max((k for k in (1, 2) if standing[k]), default=0)) > (stated or 0):
+            found.append((number, top))
+            stated = top
         if r.quality >= Quality.BAD or r.quality in (Quality.STALE, Quality.FUNCTION_CHECK):
             continue
         if not math.isfinite(r.value):
@@ -159,7 +162,15 @@ def test_a_shorter_excursion_is_no_fault() -> None:
 
 
 def test_a_healthy_week_raises_nothing() -> None:
-    assert raised_by_healthy("range", 60, WEEK_S) == []
+    assert raised_by("range", 60, healthy(60, WEEK_S)) == []
+
+
+def test_every_place_of_the_plant_that_falls_below_its_range_is_told() -> None:
+    values = healthy(10, 3600).copy()
+    values[200:210] = [place.range_low - 0.05 * (place.range_high - place.range_low) for place in PLACES]
+    raised = raised_by("range", 10, values)
+    assert names(raised) == every_place()
+    assert {c.level_name for c in raised if c.subject == "I-1"} == {"failure"}
 
 
 def test_what_check_refuses() -> None:

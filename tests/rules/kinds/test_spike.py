@@ -18,13 +18,17 @@ from tests.laws.settings import traces as laws
 from tests.laws.traces import gas_tag, level_tag
 from tests.rules.kinds.instruments import (
     NO_PARAMS,
+    SPANS,
     Params,
     Reading,
     Told,
     changes,
+    every_place,
+    healthy,
     in_order,
+    names,
     problems,
-    raised_by_healthy,
+    raised_by,
     told,
     traces,
 )
@@ -194,11 +198,17 @@ def test_what_jumps_by_nature_is_not_watched(measure: Measure) -> None:
 
 
 def test_a_healthy_week_raises_nothing() -> None:
-    assert raised_by_healthy("spike", 60, WEEK_S) == []
+    assert raised_by("spike", 60, healthy(60, WEEK_S)) == []
 
 
 def test_six_hours_of_a_healthy_plant_at_a_second_raise_nothing() -> None:
-    assert raised_by_healthy("spike", 1, 6 * 3600) == []
+    assert raised_by("spike", 1, healthy(1, 6 * 3600)) == []
+
+
+def test_every_place_of_the_plant_that_shows_spikes_is_told() -> None:
+    values = healthy(10, 2 * 3600).copy()
+    values[50::60] += 0.3 * SPANS
+    assert names(raised_by("spike", 10, values)) == every_place("WD-1")
 
 
 def test_what_check_refuses() -> None:

@@ -11,16 +11,20 @@ from hypothesis import given
 from rules.kinds.stuck import at_rest
 from schemas.quality import Quality
 from schemas.registry import Measure, Tag
+from schemas.time import MINUTE
 from tests.laws.settings import traces as laws
-from tests.laws.traces import gas_tag, level_tag
+from tests.laws.traces import START, gas_tag, level_tag
 from tests.rules.kinds.instruments import (
     Params,
     Reading,
     Told,
     changes,
+    every_place,
+    healthy,
     in_order,
+    names,
     problems,
-    raised_by_healthy,
+    raised_by,
     told,
     traces,
 )
@@ -150,11 +154,19 @@ def test_the_value_at_rest() -> None:
 
 
 def test_a_healthy_week_raises_nothing() -> None:
-    assert raised_by_healthy("stuck", 60, WEEK_S) == []
+    assert raised_by("stuck", 60, healthy(60, WEEK_S)) == []
 
 
 def test_six_hours_of_a_healthy_plant_at_a_second_raise_nothing() -> None:
-    assert raised_by_healthy("stuck", 1, 6 * 3600) == []
+    assert raised_by("stuck", 1, healthy(1, 6 * 3600)) == []
+
+
+def test_every_place_of_the_plant_that_freezes_is_told_unless_it_is_at_rest() -> None:
+    values = healthy(60, 3 * 3600).copy()
+    values[100:] = values[100]
+    raised = raised_by("stuck", 60, values)
+    assert names(raised) == every_place("CO-1", "CH4-1", "CL2-1", "O2-1")
+    assert all(125 * MINUTE <= c.event_ns - START <= 130 * MINUTE for c in raised)
 
 
 def test_what_check_refuses() -> None:
