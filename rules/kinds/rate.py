@@ -7,8 +7,11 @@ at least ten periods of the tag), in the tag's unit per minute. It is an alarm w
     b = S_tv / S_tt      sigma_b = sqrt(S_ee / (n - 2)) / sqrt(S_tt)
     alarm: b >= limit and b >= 4 sigma_b        end: b < 0.8 limit for the off-delay
 
-Noise therefore raises nothing, and neither does one spike, however high: it never gives a slope above twice its own
-error. Rising and falling are two conditions of two sides.
+The second bound keeps out what a rough window can do: one spike, however high, never gives a slope above twice its own
+error. It is no false-alarm rate by itself: the error takes the residuals for independent, and with a limit of nothing
+independent noise at one reading a second would still pass 4 errors about 2.6 times a day, noise that lasts for some
+readings far more often. So the configured rate has to be one that healthy operation does not reach over the window.
+Rising and falling are two conditions of two sides.
 
 - **Not enough data** (fewer than 8 samples, or less than half of the window covered) says nothing, and ends nothing.
 - **Bad** readings, and numbers that the signal cannot carry, are no part of the window.

@@ -159,9 +159,14 @@ def test_a_partner_of_an_hour_ago_is_not_fresh_however_soon_it_comes() -> None:
 
 
 def test_a_partner_that_came_long_ago_is_not_fresh_whatever_the_tag_says_of_its_time() -> None:
-    story = Story(of=under(Params(partner="{tag}.SP", high=10.0), *BOTH))
+    story = Story(of=under(Params(partner="{tag}.SP", high=10.0, partner_age_s=30.0), *BOTH))
     story.read(0, 100.0, tag=2)
-    assert told(story.read(100, 120.0, event=10)) == []
+    story.pass_time(1, 30)
+    assert told(story.read(30, 120.0, event=20)) == [("high", 1)]
+    story = Story(of=under(Params(partner="{tag}.SP", high=10.0, partner_age_s=30.0), *BOTH))
+    story.read(0, 100.0, tag=2)
+    story.pass_time(1, 31)
+    assert told(story.read(31, 120.0, event=20)) == []
 
 
 def test_a_longer_age_may_be_allowed() -> None:
