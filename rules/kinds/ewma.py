@@ -198,5 +198,15 @@ KIND = Kind(
             ),
             _KNOWN,
         ),
+        Example(
+            _TOWER,
+            RuleCase(
+                name="a hundred samples are learned before anything is judged",
+                tag="P-1",
+                readings=_every_10_s(*(1.0, 1.01, 0.99, 1.0) * 25, *(1.04,) * 6),
+                expect=((1020, "raise", "deviation"),),
+            ),
+            {"decorrelation_s": 10.0, "learn_s": 1000.0, "baseline_s": 10_000.0},
+        ),
     ),
 )

@@ -10,6 +10,9 @@ samples. It is said once and stands until the line no longer leads to the limit,
 horizons. With fewer samples nothing is said and nothing ends: too little data is neither an alarm nor a number. A level
 that is past the limit already is the matter of `limits`; here it neither raises nor clears.
 
+The band is wider where noise is slow (`rules.theilsen`), but a window should still be twenty times as long as the noise
+hangs together: the slow wandering of a value close to a limit is a trend for a while.
+
 Readings are averaged over steps of a 30th of the window; the trend is judged when a step begins, so a reading of a
 healthy plant costs little. The value told is the number of minutes; `limit` is in the tag's unit.
 
@@ -59,7 +62,7 @@ class Params(Struct, frozen=True, kw_only=True):
 
     horizon_s: float = 900.0
     window_s: float = 600.0
-    confidence: float = 0.99
+    confidence: float = 0.999
     level: int = 1
 
 
@@ -336,7 +339,7 @@ KIND = Kind(
                 readings=(*_filling(10, spike=5), *((600.0 + 60.0 * n, 5.8) for n in range(9))),
                 expect=((420, "raise", "forecast"), (840, "return", "normal")),
             ),
-            _SLOW,
+            {**_SLOW, "confidence": 0.95},
         ),
         Example(
             _TANK,
