@@ -20,9 +20,12 @@ from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Measure, Revision, Rule, Tag
 from schemas.time import MS, SECOND
+from tests.laws.settings import PATIENCE_S
 from tests.laws.settings import traces as laws
 from tests.laws.traces import START, revision
 from tests.rules.helpers import Story
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 TAG = Tag(number=1, name="P-1", enterprise="works", measure=Measure.STATE, unit="")
 NAMES = ("0=stopped/停止", "1=running/运行", "2=starting", "3=tripped/跳闸")

@@ -20,9 +20,12 @@ from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Measure, Revision, Rule, Tag
 from schemas.time import MS, SECOND
+from tests.laws.settings import PATIENCE_S
 from tests.laws.settings import traces as laws
 from tests.laws.traces import START, revision
 from tests.rules.helpers import Story
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 TAG = Tag(
     number=1, name="T-1", enterprise="works", measure=Measure.TEMPERATURE, unit="degC", range_low=0.0, range_high=200.0,

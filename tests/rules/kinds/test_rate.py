@@ -24,9 +24,12 @@ from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Measure, Rule, Tag
 from schemas.time import SECOND
+from tests.laws.settings import PATIENCE_S
 from tests.laws.settings import traces as laws
 from tests.laws.traces import START, gas_tag, revision
 from tests.rules.helpers import Story
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 UNCERTAIN, BAD, GOOD = int(Quality.UNCERTAIN), int(Quality.BAD), int(Quality.GOOD)
 
