@@ -76,7 +76,7 @@ READINGS: tuple[tuple[float, int], ...] = (
 )
 
 
-@traces(80)
+@traces(300)
 @given(st.binary(min_size=40, max_size=600))
 def test_the_index_and_its_levels_equal_the_oracle(data: bytes) -> None:
     """A reading counts for 10 s."""
