@@ -79,7 +79,7 @@ class Chart(Struct, frozen=True, kw_only=True):
 @kernel
 def usable(p, v, q):  # type: ignore[no-untyped-def]
     """Whether a reading can be a sample: good, a number, in range."""
-    return q < FIRST_UNCERTAIN and v >= p["range_low"] and v <= p["range_high"] and v - v == 0.0
+    return q < FIRST_UNCERTAIN and v >= p["range_low"] and v <= p["range_high"] and math.isfinite(v)
 
 
 @kernel

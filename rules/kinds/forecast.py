@@ -30,6 +30,7 @@ from statistics import NormalDist
 import numpy as np
 
 from rules.admission import LIVE
+from rules.baseline import usable
 from rules.compiling import kernel
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
@@ -39,7 +40,6 @@ from rules.windows import remember
 from rules.words import duration, name, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.quality import FIRST_UNCERTAIN
 from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
 from schemas.time import SECOND, seconds
@@ -199,15 +199,15 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             p = params[c]
             own = memory.own[c]
-            usable = quality[i] < FIRST_UNCERTAIN and v >= p["range_low"] and v <= p["range_high"] and v - v == 0.0
-            if usable and _take(memory, c, p, at[i], p["sign"] * v):
+            good = usable(p, v, quality[i])
+            if good and _take(memory, c, p, at[i], p["sign"] * v):
                 _judge(memory, c, p, gates[c, 0]["phase"] == IDLE, t, y)
-            verdict = own["verdict"] if usable else HOLDS
+            verdict = own["verdict"] if good else HOLDS
             if verdict != BEYOND and conditions[c]["quiet"] != 0:
                 continue
             told = own["value"] if own["filled"] > 0 else np.nan
             m = step(
-                c, conditions, gates, setup, 1 if verdict == BEYOND else 0, 1 if verdict == CLEAR else 0, usable,
+                c, conditions, gates, setup, 1 if verdict == BEYOND else 0, 1 if verdict == CLEAR else 0, good,
                 flags[i], basis, at[i], now, append, i, told, quality[i], out, due, m,
             )  # fmt: skip
     return m
