@@ -14,7 +14,7 @@ import msgspec
 
 from rules.engine import Fold
 from rules.kinds import Example
-from rules.rulebook import compile_rules, rules_of
+from rules.rulebook import RuleProblems, compile_rules, rules_of
 from schemas.alarms import Change
 from schemas.batch import batch
 from schemas.changes import ConditionChange
@@ -70,7 +70,14 @@ def run_case(revision: Revision, rule: Rule, case: RuleCase) -> CaseResult:
     problems += _unknown_words(case, path)
     if problems:
         return CaseResult(rule.id, case, (), tuple(problems))
-    seen = tuple(_seen(_changes(revision, rule, tag, rows, _last_second(case)), tag, rule.id))
+    try:
+        seen = tuple(_seen(_changes(revision, rule, tag, rows, _last_second(case)), tag, rule.id))
+    except RuleProblems as error:
+        told = "; ".join(f"{p.path.rpartition('.')[2]}: {p.message}" for p in error.problems)
+        message = f"with the tags of the case alone the rule cannot be followed ({told})"
+        return _refused(
+            rule, case, Problem.of(path, message, "give every tag that the rule needs a reading in the case")
+        )
     return CaseResult(rule.id, case, seen, tuple(_differences(case, seen, path)))
 
 

@@ -196,7 +196,7 @@ class _Compiler:
         number_of = {link: number for number, link in enumerate(links)}
         setup["link"] = [number_of[p.tags[0].link] for p in planned]
         values = np.zeros(len(planned), kind.param_dtype)
-        for field in kind.param_dtype.names or ():
+        for field in (kind.param_dtype.names or ()) if planned else ():  # an empty list does not fit a subarray
             values[field] = [p.values.get(field, 0) for p in planned]
         tag_at = np.array([place_of[p.tags[0].number] for p in planned], np.int32)
         watched = tuple(map(self._watched, planned))

@@ -66,3 +66,13 @@ def test_a_case_of_an_unknown_tag_is_told() -> None:
 def test_qualities_and_missing_values_can_be_written() -> None:
     readings = ((0, 20.0), (1, None), (2, 20.0, "over_range"))
     assert told(case(*readings, expect=((2, "raise", "high_high"),))) == []
+
+
+def test_a_case_without_a_tag_that_the_rule_needs_is_told() -> None:
+    """`deviation` cannot look at CO-1 alone when CO-2 is its partner; nothing is thrown."""
+    tags = (gas_tag(1), gas_tag(2))
+    alone = case((0, 20.0), (1, 60.0))
+    rule = Rule(id="d", kind="deviation", params={"partner": tags[1].name, "high": 10.0}, case=(alone,))
+    (found,) = run_cases(msgspec.structs.replace(revision(*tags), rules=(rule,)))
+    assert "give every tag that the rule needs a reading in the case" in str(found.problems[0])
+    assert found.problems[0].path == "rules[d].case[leak]"

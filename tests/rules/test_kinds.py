@@ -54,6 +54,20 @@ def test_plans_fit_the_declared_arrays(kind: Kind) -> None:
             assert set(plan.values) <= set(kind.param_dtype.names or ())
 
 
+@every_kind
+def test_a_partition_without_its_tags_has_an_empty_rule(kind: Kind) -> None:
+    example = kind.examples[0]
+    rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
+    of = msgspec.structs.replace(revision(*example.tags), rules=(rule,))
+    watched = [
+        len(compiled.watched)
+        for partition in range(4)
+        for compiled in compile_rules(of, partition, 4).rules
+        if compiled.rule.id == kind.name
+    ]
+    assert len(watched) == 4 and sorted(watched)[:3] == [0, 0, 0] and sum(watched) > 0
+
+
 NEW_KIND = '''
 """Parity: the value is odd (a planted kind)."""
 from rules.compiling import kernel
