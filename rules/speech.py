@@ -46,7 +46,8 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
     level = level_of(watched, moment.level)
     tier = 0
     if moment.level > 0:
-        tier = rule.tier or tier_of(kind.alarm_class, moment.level, watched.gas, watched.place.grade)
+        early = level is not None and level.early
+        tier = rule.tier or tier_of(kind.alarm_class, moment.level, watched.gas, watched.place.grade, early=early)
     finite = math.isfinite(moment.value)
     return ConditionChange(
         rule=rule.id,
@@ -67,7 +68,7 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
         event_ns=moment.at_ns,
         at_ns=moment.append_ns,
         received_ns=moment.received_ns,
-        value=moment.value if finite else None,
+        value=kind.told(moment.value) if finite else None,
         limit=level.limit if level else None,
         unit=kind.unit(watched.plan),
         quality=moment.quality,

@@ -1,8 +1,8 @@
 """The one table that maps a level, what is measured, and the grade of the hazard source to a tier.
 
 Tier 1-4 is red, orange, yellow, blue: urgency. The table is a project default, not a regulation; a rule may set its own
-tier. A hazard source of grade 1 or 2 (一级, 二级) moves a process alarm up by one tier, never past 1, and never from
-below on an early warning.
+tier. A hazard source of grade 1 or 2 (一级, 二级) moves a process alarm up by one tier, never past 1. An early warning,
+given before any limit was crossed, is yellow whatever it is about: the alarm itself must stand out from it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,15 @@ _PROCESS = {
 }
 
 
-def tier_of(alarm_class: AlarmClass, level: int, gas: GasClass, grade: int) -> int:
+EARLY = 3
+
+
+def tier_of(alarm_class: AlarmClass, level: int, gas: GasClass, grade: int, *, early: bool = False) -> int:
     """The tier of `level` (0 normal -> 0; levels past 2 count as 2). `grade` is 1-4 by GB 18218, 0 without one."""
     if level <= 0:
         return 0
+    if early:
+        return EARLY
     if alarm_class is AlarmClass.PROCESS:
         tier = _PROCESS[gas, min(level, 2)]
         return max(1, tier - 1) if grade in (1, 2) else tier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv as text_csv
+import ctypes
 import gzip
 import lzma
 from collections import Counter
@@ -79,7 +80,7 @@ class CsvFile:
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """The rows behind the header, some megabytes at a time. Raises `RecordingError`."""
         try:
-            with csv.open_csv(self._source, *self._options()) as reader:
+            with csv.open_csv(_lasting(self._source), *self._options()) as reader:
                 for block in reader:
                     if self._torn:
                         break
@@ -122,6 +123,14 @@ class CsvFile:
         here = self._raw.tell()
         before, self._reported = self._reported, here
         return here - before
+
+
+def _lasting(source: IO[bytes]) -> pa.PythonFile:
+    """The file for Arrow, whose wrapper is never freed. A thread of Arrow may be the last to let go of it, which takes
+    the interpreter's lock; when the program ends at that moment, it is aborted (apache/arrow 34314)."""
+    file = pa.PythonFile(source, mode="r")
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(file))
+    return file
 
 
 def _plain(path: Path, raw: IO[bytes]) -> IO[bytes]:

@@ -33,11 +33,13 @@ NO_ARRAY = np.dtype([("unused", "i8")])
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A level that a condition can reach. `limit` is None when no number was crossed."""
+    """A level that a condition can reach. `limit` is None when no number was crossed; `early` is a warning that comes
+    before one is."""
 
     name: str
     title: Text
     limit: float | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Kind:
     `plan` gives the conditions for the tags of one cell, in registry order; `check` the problems of the parameters with
     one tag, paths relative to the rule; `check_cell` those with all tags of a cell; `levels` the most levels of a
     condition. A field `value` of `memory_dtype` is what the kind judges instead of the reading, in the unit that `unit`
-    gives: it is told where no row is at hand.
+    gives: it is told where no row is at hand. `told` makes of a judged value the number that changes carry, for a kind
+    whose values hold more than that.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Kind:
     window_dtype: np.dtype[np.void] | None = None
     check_cell: Callable[[Sequence[Tag], Any], Iterable[Problem]] = lambda tags, params: ()
     unit: Callable[[Planned], str] = lambda planned: planned.tags[0].unit
+    told: Callable[[float], float] = lambda value: value
     examples: tuple[Example, ...] = ()
 
 

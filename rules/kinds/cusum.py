@@ -35,7 +35,7 @@ from schemas.registry import Measure, RuleCase, Tag
 from schemas.text import Text
 
 HOLDS, BEYOND, CLEAR = 0, 1, 2
-LEVEL = Level("shift", Text(zh="均值偏移", en="shift of the mean"))
+LEVEL = Level("shift", Text(zh="均值偏移", en="shift of the mean"), early=True)
 
 
 class Params(baseline.Chart, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ from schemas.text import Text
 HOLDS, BEYOND, CLEAR = 0, 1, 2
 RELEASE = 0.5
 """The share of the limit at which an alarm ends."""
-LEVEL = Level("deviation", Text(zh="平滑值偏离", en="deviation of the smoothed value"))
+LEVEL = Level("deviation", Text(zh="平滑值偏离", en="deviation of the smoothed value"), early=True)
 
 
 class Params(baseline.Chart, frozen=True, kw_only=True):

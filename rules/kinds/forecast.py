@@ -234,7 +234,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
             yield Planned(
                 tags=(tag,),
                 side=side,
-                levels=(Level("forecast", title, limit),),
+                levels=(Level("forecast", title, limit, early=True),),
                 values={
                     "sign": sign,
                     "limit": sign * limit,

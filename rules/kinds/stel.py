@@ -296,7 +296,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
             yield Planned(
                 tags=(tag,),
                 side=Side.LOW,
-                levels=(Level("stel_soon", LEFT, params.warn_min),),
+                levels=(Level("stel_soon", LEFT, params.warn_min, early=True),),
                 on_delay_s=params.warn_delay_s,
                 values={**values, "ahead": 1},
             )

@@ -214,7 +214,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
             yield Planned(
                 tags=(tag,),
                 side=Side.LOW,
-                levels=(Level("twa_soon", LEFT, params.warn_min),),
+                levels=(Level("twa_soon", LEFT, params.warn_min, early=True),),
                 on_delay_s=params.warn_delay_s,
                 values={**values, "ahead": 1},
             )

@@ -251,6 +251,7 @@ KIND = Kind(
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
     unit=lambda planned: "1",
+    told=lambda value: decoded(value)[0],
     source="MooN voting as in IEC 61511 and EN 50402; degradation and the 60 s window are project defaults.",
     examples=(
         Example(

@@ -291,6 +291,7 @@ KIND = Kind(
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
     unit=lambda planned: "1",
+    told=lambda value: decoded(value)[0],
     source="Zone alarms of fire and gas controllers; the numbers and the 60 s window are project defaults.",
     examples=(
         Example(

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from rules.cases import run_example
-from rules.kinds import Kind, kinds
+from rules.engine import Fold
+from rules.kinds import Example, Kind, kinds
 from rules.rulebook import compile_rules
+from rules.speech import level_of
+from schemas.batch import batch
+from schemas.changes import ConditionChange
+from schemas.quality import Quality
+from schemas.records import Kind as RecordKind
+from schemas.records import Tick, encode
 from schemas.registry import Rule
-from tests.laws.traces import revision
+from schemas.time import SECOND, seconds
+from tests.laws.traces import START, revision
 from tests.rules.test_compiling import ROOT, run
 
 every_kind = pytest.mark.parametrize("kind", kinds().values(), ids=list(kinds()))
@@ -52,6 +61,47 @@ def test_plans_fit_the_declared_arrays(kind: Kind) -> None:
         for plan in plans:
             assert len(plan.levels) <= kind.levels and any(plan.levels)
             assert set(plan.values) <= set(kind.param_dtype.names or ())
+
+
+def test_early_warnings_are_yellow_and_votes_are_whole_numbers() -> None:
+    """A forecast over a toxic gas at a grade 1 source must not look like the alarm that it foresees."""
+    early = set()
+    for kind in kinds().values():
+        for example in kind.examples:
+            tags = [
+                msgspec.structs.replace(t, hazard_source="", equipment="", enterprise="works") for t in example.tags
+            ]
+            rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
+            of = msgspec.structs.replace(revision(*tags), rules=(rule,))
+            fold = Fold(compile_rules(of, 0, 1), 0, 1)
+            for change in changes_of(fold, example):
+                assert change.rule != "vote" or change.value is None or change.value == int(change.value)
+                (watched,) = (
+                    w
+                    for r in fold.rulebook.rules
+                    if r.rule.id == change.rule
+                    for w in r.watched
+                    if w.key == (change.subject, change.side)
+                )
+                level = level_of(watched, change.level)
+                if level is not None and level.early:
+                    early.add(kind.name)
+                    assert change.tier == 3
+    assert early == {"forecast", "cusum", "ewma", "stel", "twa"}
+
+
+def changes_of(fold: Fold, example: Example) -> Iterator[ConditionChange]:
+    """What comes of an example's readings, a tick after each."""
+    numbers = {tag.name: tag.number for tag in fold.rulebook.tags}
+    for second, *rest in example.case.readings:
+        name = rest.pop(0) if isinstance(rest[0], str) else example.case.tag
+        value = float("nan") if rest[0] is None else float(rest[0])
+        quality = Quality[str(rest[1]).upper()] if len(rest) > 1 else Quality.GOOD
+        now_ns = START + seconds(float(second or 0))
+        readings = batch([numbers[str(name)]], [now_ns], [value], [quality])
+        changes = fold.apply_readings(fold.next_offset, now_ns, readings)
+        changes += fold.apply(fold.next_offset, now_ns + SECOND // 2, RecordKind.TICK, encode(Tick(by="process")))
+        yield from (c for c in changes if c.rule == fold.rulebook.rules[0].rule.id)
 
 
 @every_kind
