@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -43,10 +43,11 @@ class SnapshotCase(msgspec.Struct, frozen=True):
 
 
 def measured(
-    names: Sequence[str], tag_counts: Sequence[int], row_counts: Sequence[int], draws: Sequence[Draw], least_rows: int
+    plan: Mapping[int, Sequence[str]], row_counts: Sequence[int], draws: Sequence[Draw], least_rows: int
 ) -> Iterator[Case]:
-    """Every combination, a kind at a time; the mix, the filter and plain Python beside it come last."""
-    for count in tag_counts:
+    """Every combination of the plan (number of tags -> kinds), plain Python beside `limits`; then the mix and the
+    filter."""
+    for count, names in plan.items():
         for name in names:
             kind = kinds()[name]
             revision = one_kind(kind, count)
