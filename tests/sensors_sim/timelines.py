@@ -1,0 +1,63 @@
+"""The alarms that each scenario must raise, as text: `python -m tests.sensors_sim.timelines` writes the files anew.
+
+A line is second, tag, rule, change, level and tier. At the end stands how long an early warning came before the first
+limit of the same tag and side was crossed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from hazwatch.replay.line import Line
+from rules.kinds import kinds
+from sensors_sim.scenario import names
+from tests.sensors_sim.plants import START_S, demo, story
+
+FOLDER = Path(__file__).parent / "timelines"
+SECONDS = 1000
+EARLY = {"forecast", "cusum", "ewma"}
+
+
+def timeline(name: str) -> str:
+    lines = story(name, SECONDS)
+    return "\n".join([*_changes(lines), *_leads(lines)]) + "\n"
+
+
+def second(line: Line) -> int:
+    assert line.received_at is not None
+    return round(datetime.fromisoformat(line.received_at).timestamp()) - START_S
+
+
+def _changes(lines: Sequence[Line]) -> Iterator[str]:
+    for line in lines:
+        yield f"{second(line):5d}  {line.tag}  {line.rule}  {line.change}  {line.level}  tier {line.tier}"
+
+
+def _leads(lines: Sequence[Line]) -> Iterator[str]:
+    kind_of = {rule.id: rule.kind for rule in demo().rules}
+    assert set(kind_of.values()) <= set(kinds())
+    for warning in lines:
+        if kind_of.get(warning.rule) in EARLY and warning.change == "raise":
+            crossed = [
+                second(line)
+                for line in lines
+                if (line.tag, line.side, line.change) == (warning.tag, warning.side, "raise")
+                and kind_of.get(line.rule, "limits") == "limits"
+                and second(line) >= second(warning)
+            ]
+            if crossed:
+                yield f"{warning.tag}: {warning.rule} {crossed[0] - second(warning)} s before the limit"
+            else:
+                yield f"{warning.tag}: {warning.rule} without a limit being crossed"
+
+
+def write() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name in names():
+        (FOLDER / f"{name}.txt").write_text(timeline(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
