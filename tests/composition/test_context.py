@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from eventlog.port import TopicMissing
-from hazwatch.commands.topics import topics
+from hazwatch.cli import main
 from hazwatch.config import load_config
 from hazwatch.context import open_log
 from hazwatch.datadir import DataDir
@@ -35,13 +35,13 @@ async def test_a_restored_log_is_told_so(tmp_path: Path) -> None:
     file.write_text(PARK)
     async with open_log(load_config(file), data, writer=True) as opened:
         before = await opened.incarnation()
-    said = CliRunner().invoke(topics, ["restored", "--data", str(data.root)])
+    said = CliRunner().invoke(main, ["topics", "restored", "--data", str(data.root)])
     assert (said.exit_code, said.output) == (0, f"{data.log} is incarnation {before + 1} now\n")
     async with open_log(load_config(file), data, writer=True) as opened:
         assert await opened.incarnation() == before + 1
-        busy = await asyncio.to_thread(CliRunner().invoke, topics, ["restored", "--data", str(data.root)])
+        busy = await asyncio.to_thread(CliRunner().invoke, main, ["topics", "restored", "--data", str(data.root)])
         assert busy.exit_code == 1
         assert "already written by process" in busy.output
-    nowhere = CliRunner().invoke(topics, ["restored", "--data", str(tmp_path / "nowhere")])
+    nowhere = CliRunner().invoke(main, ["topics", "restored", "--data", str(tmp_path / "nowhere")])
     assert nowhere.exit_code == 1
     assert "there is no data directory" in nowhere.output

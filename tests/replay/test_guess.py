@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hazwatch.cli import main
 from hazwatch.config import load_config
-from hazwatch.replay.command import replay
 from hazwatch.replay.csvfile import RecordingError
 from hazwatch.replay.guess import guess, measure_of, no_values
 from hazwatch.replay.times import Shape
@@ -40,7 +40,7 @@ def test_the_air_quality_year(tmp_path: Path) -> None:
     assert limits.high is not None and 8 < limits.high < 20
     words = ["--config", str(tmp_path / "guessed.toml"), "--time-columns", "Date,Time"]
     words += ["--time-format", "%d/%m/%Y %H:%M:%S", "--out", str(tmp_path / "out.jsonl")]
-    done = CliRunner().invoke(replay, [str(UCI), *words])
+    done = CliRunner().invoke(main, ["replay", str(UCI), *words])
     assert done.exit_code == 0, done.output
     raised = [line for line in (tmp_path / "out.jsonl").read_text().splitlines() if '"rule":"limits"' in line]
     assert 0 < len(raised) < 300
@@ -93,11 +93,11 @@ def test_whatever_is_recorded_the_checks_accept_the_guess(
 def test_the_call(tmp_path: Path) -> None:
     file = tmp_path / "r.csv"
     file.write_text("time,A\n" + "".join(f"{START_S + i},{i % 7}.5\n" for i in range(100)))
-    done = CliRunner().invoke(replay, [str(file), "--guess", "--out", str(tmp_path / "c.toml")])
+    done = CliRunner().invoke(main, ["replay", str(file), "--guess", "--out", str(tmp_path / "c.toml")])
     assert done.exit_code == 0, done.output
     assert [tag.name for tag in load_config(tmp_path / "c.toml").revision.tags] == ["A"]
-    neither = CliRunner().invoke(replay, [str(file)])
+    neither = CliRunner().invoke(main, ["replay", str(file)])
     assert neither.exit_code == 2 and "give --config FILE, or --guess" in neither.output
     file.write_text("time,A\n")
-    empty = CliRunner().invoke(replay, [str(file), "--guess"])
+    empty = CliRunner().invoke(main, ["replay", str(file), "--guess"])
     assert empty.exit_code == 1 and "there are no readings to guess from" in empty.output

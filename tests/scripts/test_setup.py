@@ -117,5 +117,5 @@ def test_with_everything_there_nothing_is_said(checkout: Path, bare: Path) -> No
 def test_make_alone_prints_every_target() -> None:
     said = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert [line.split()[1] for line in said.splitlines()] == [
-        *("help", "run", "test", "check", "laws", "bench", "lock", "format", "clean")
+        *("help", "run", "test", "check", "laws", "bench", "bench-rules", "lock", "format", "clean")
     ]

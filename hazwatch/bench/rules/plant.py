@@ -23,6 +23,8 @@ SKEWED_SHARE, SKEWED_TAGS = 0.8, 0.2
 NOISE = 0.01
 MIX = {"limits": 1.0, "rate": 0.5, "cusum": 0.5, "stel": 0.4, "twa": 0.4, "forecast": 0.2}
 """Rule kind -> share of the park's tags that it watches."""
+MIX_PARAMS = {"rate": {"rise_per_min": 20.0}}
+"""For kinds that cannot do without."""
 
 
 def example_of(kind: Kind) -> Example:
@@ -31,8 +33,13 @@ def example_of(kind: Kind) -> Example:
 
 
 def one_kind(kind: Kind, count: int) -> Revision:
-    """About `count` tags: the tags of the kind's example again and again, each time in a cell of its own."""
+    """About `count` tags: the tags of the kind's example again and again, each time in a cell of its own. A kind whose
+    parameters name tags, which no other tags can stand in for, has those of its example only."""
     example = example_of(kind)
+    rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
+    if any(tag.name in str(example.params) for tag in example.tags):
+        works = {"enterprise": "works", "hazard_source": "", "equipment": ""}
+        return _revision(tuple(msgspec.structs.replace(tag, **works) for tag in example.tags), (rule,))
     tags = (
         msgspec.structs.replace(
             tag, number=1 + n * len(example.tags) + k, name=f"{tag.name}.{n}", cell=f"c{n}", enterprise="works",
@@ -41,7 +48,7 @@ def one_kind(kind: Kind, count: int) -> Revision:
         for n in range(max(1, count // len(example.tags)))
         for k, tag in enumerate(example.tags)
     )  # fmt: skip
-    return _revision(tuple(tags), (Rule(id=kind.name, kind=kind.name, params=dict(example.params)),))
+    return _revision(tuple(tags), (rule,))
 
 
 def mix(count: int) -> Revision:
@@ -57,7 +64,9 @@ def mix(count: int) -> Revision:
                 example.tag, number=n + 1, name=f"{names}.{n}", enterprise="works", hazard_source="", equipment=""
             )
         )
-    rules = tuple(Rule(id=name, kind=name, tags=(f"*{name}*",)) for name in watched)
+    rules = tuple(
+        Rule(id=name, kind=name, tags=(f"*{name}*",), params=dict(MIX_PARAMS.get(name, {}))) for name in watched
+    )
     return _revision(tuple(tags), rules)
 
 

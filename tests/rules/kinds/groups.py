@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from hypothesis import strategies as st
 
 from rules.admission import LATE, LIVE, Admission
+from rules.engine import Fold
 from rules.members import decoded
+from rules.rulebook import Rulebook
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Revision, Rule, Tag
@@ -24,8 +26,8 @@ from tests.laws.traces import (
     Writer,
     fold_entry,
     gas_tag,
-    new_fold,
     revision,
+    rulebook,
 )
 from tests.rules.helpers import Story
 
@@ -92,8 +94,9 @@ class Heard:
 
 
 def heard(trace: Trace, kind: str) -> tuple[list[Heard], list[ConditionChange]]:
-    """What the fold admitted of the trace, and what the rule named `kind` said without saying it again."""
-    fold, admission = new_fold(trace), Admission(trace.revision.tags)
+    """What the fold admitted of the trace, and what the rule named `kind` said without saying it again. Its values are
+    those that it judged, members and all."""
+    fold, admission = Fold(undressed(rulebook(trace.revision)), 0, 1), Admission(trace.revision.tags)
     rows: list[Heard] = []
     said: list[ConditionChange] = []
     for offset, entry in enumerate(trace.entries):
@@ -111,6 +114,11 @@ def heard(trace: Trace, kind: str) -> tuple[list[Heard], list[ConditionChange]]:
                     )
                 )  # fmt: skip
     return rows, said
+
+
+def undressed(book: Rulebook) -> Rulebook:
+    """The rulebook with kinds that tell what they judge as it is."""
+    return replace(book, rules=tuple(replace(r, kind=replace(r.kind, told=lambda value: value)) for r in book.rules))
 
 
 @dataclass(slots=True)
