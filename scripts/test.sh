@@ -35,7 +35,7 @@ if [ ${#failed[@]} -gt 0 ]; then
 fi
 
 if [ "$extent" = quick ]; then
-  export HAZWATCH_LAWS=${HAZWATCH_LAWS:-0.1}
+  export HAZWATCH_LAWS=${HAZWATCH_LAWS:-0.05}
   exec .venv/bin/python -m pytest -q -m "not slow and not part" "$@"
 fi
 exec .venv/bin/python -m pytest "$@"
