@@ -6,7 +6,7 @@ this record, and nothing else (LAWS C7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
 
@@ -131,6 +131,10 @@ class Evaluator:
     def value(self, c: int) -> float | None:
         """What the kind judged of condition c; None where that is the reading itself."""
         return float(self.memory[c]["value"]) if "value" in (self.memory.dtype.names or ()) else None
+
+    def figures(self, c: int) -> Sequence[float]:
+        """What the kind tells of condition c beside the value."""
+        return self.memory[c]["figures"].tolist() if "figures" in (self.memory.dtype.names or ()) else ()
 
     def _undo(self, index: npt.NDArray[np.int32], saved: int) -> None:
         touched = np.concatenate([self.compiled.members[a:b] for a, b in self._spans(index)])

@@ -28,6 +28,8 @@ FRESH = 60 * SECOND
 HOLD = 5 * SECOND
 """But no longer than this (LAWS L5)."""
 NEVER = np.iinfo(np.int64).max
+FIGURES = 8
+"""The most numbers that a change can carry beside its value."""
 
 BASES = tuple(Basis)
 READING, LATE_READING, TIMER, LINK, RESTATEMENT, FIRST, RETIRED = (
@@ -82,6 +84,7 @@ CHANGE = np.dtype(
         ("value", "f8"),
         ("quality", "i4"),
         ("doubtful", "i4"),
+        ("figures", "f8", (FIGURES,)),  # what the kind tells beside the value; NaN where it tells nothing
     ],
     align=True,
 )
@@ -146,6 +149,8 @@ def _state(c, conditions, gates, level, row, basis, due, at, value, quality, out
     said["at"] = at
     said["value"] = value
     said["quality"] = quality
+    for i in range(FIGURES):
+        said["figures"][i] = np.nan
     condition["stated"] = level
     return m + 1
 

@@ -167,6 +167,7 @@ class _Compiler:
             known = ", ".join(kind.params.__struct_fields__) or "none"
             self._problem(f"{path}.params", str(error), f"parameters of kind {kind.name}: {known}")
             return None
+        params = kind.bind(params, self.revision)
         asked = [t for t in self.live if matches(rule, t)]
         if not asked and self.live and rule not in DEFAULT_RULES:
             self._problem(f"{path}.tags", "no tag matches", f"it asks for {', '.join((*rule.tags, *rule.measures))}")

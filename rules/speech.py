@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rules.kinds import Level, Said
@@ -38,6 +38,7 @@ class Moment:
     append_ns: int
     value: float
     quality: int
+    figures: Sequence[float] = ()
 
 
 def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: int, partition: int) -> ConditionChange:
@@ -49,6 +50,7 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
         early = level is not None and level.early
         tier = rule.tier or tier_of(kind.alarm_class, moment.level, watched.gas, watched.place.grade, early=early)
     finite = math.isfinite(moment.value)
+    figures = {n: f for n, f in zip(kind.figures, moment.figures, strict=False) if math.isfinite(f)}
     return ConditionChange(
         rule=rule.id,
         kind=rule.kind,
@@ -73,7 +75,8 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
         unit=kind.unit(watched.plan),
         quality=moment.quality,
         gas=tag.cas,
-        text=_text(compiled, watched, moment, level),
+        figures=figures,
+        text=_text(compiled, watched, moment, level, figures),
         place=watched.place,
         guidance=watched.guidance,
         route=rule.route,
@@ -89,14 +92,16 @@ def level_of(watched: Watched, level: int) -> Level | None:
     return known[-1] if known else next(found for found in watched.plan.levels if found is not None)
 
 
-def _text(compiled: CompiledRule, watched: Watched, moment: Moment, level: Level | None) -> Text:
+def _text(
+    compiled: CompiledRule, watched: Watched, moment: Moment, level: Level | None, figures: Mapping[str, float]
+) -> Text:
     if moment.basis == BASES.index(Basis.RETIRED):
         what = name(watched.tag)
         return Text(zh=f"{what.zh}：测点已停用，报警结束", en=f"{what.en}: tag retired, alarm ended")
     age_ns = moment.append_ns - moment.at_ns
     old = level is not None and watched.plan.holds and moment.at_ns > 0 and age_ns > FRESH
     age_s = age_ns / SECOND if old else 0.0
-    said = Said(watched.plan, level, moment.value, moment.quality, age_s)
+    said = Said(watched.plan, level, moment.value, moment.quality, age_s, figures)
     try:
         spoken = compiled.kind.say(said)
         if level is not None and compiled.rule.text:

@@ -159,7 +159,7 @@ class Standing:
     def _spoken(self, evaluator: Evaluator, found: Changes, here: Here) -> Iterator[tuple[int, ConditionChange]]:
         """Changes that a row or a heartbeat made, with their rows."""
         compiled = evaluator.compiled
-        for row, c, level, basis, _, onset, since, at, value, quality, doubtful in found.tolist():
+        for row, c, level, basis, _, onset, since, at, value, quality, doubtful, figures in found.tolist():
             received = here.append_ns
             moment = Moment(
                 here.at_row(row),
@@ -173,6 +173,7 @@ class Standing:
                 here.append_ns,
                 value,
                 quality,
+                figures,
             )
             yield row, speech.change(compiled, compiled.watched[c], moment, here.revision, here.partition)
 
@@ -203,5 +204,6 @@ class Standing:
             append_ns=here.append_ns,
             value=judged,
             quality=int(tag["quality"]),
+            figures=evaluator.figures(c),
         )
         return speech.change(compiled, compiled.watched[c], moment, here.revision, here.partition)

@@ -73,7 +73,8 @@ class ConditionChange(Struct, frozen=True, kw_only=True):
     `level` 0 is normal; 1, 2 ... are the limits crossed, counted away from normal (high 1, high-high 2); `tier` is 1-4
     (red, orange, yellow, blue), 0 when normal. `onset_ns` is the event time at which the present level's condition
     became true, `since_ns` that of the whole excursion; `doubtful` says that the sensor's clock was
-    replaced. `cause` is None for a process's own fault: its position in `events` is its cause.
+    replaced. `cause` is None for a process's own fault: its position in `events` is its cause. `figures` are more
+    numbers that the rule kind tells, by its own names.
     """
 
     rule: str
@@ -97,6 +98,7 @@ class ConditionChange(Struct, frozen=True, kw_only=True):
     value: float | None = None
     limit: float | None = None
     unit: str = ""
+    figures: dict[str, float] = {}
     quality: int = 0
     gas: str = ""
     text: Text = Text()

@@ -24,7 +24,7 @@ import numpy as np
 
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.registry import RuleCase, Struct, Tag
+from schemas.registry import Revision, RuleCase, Struct, Tag
 from schemas.text import Text
 
 NO_ARRAY = np.dtype([("unused", "i8")])
@@ -63,13 +63,14 @@ class Planned:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a kind puts into words: the resulting level of a condition at a row. `age_s` is the reading's age when it
-    is old enough to be told."""
+    is old enough to be told; `figures` are those of the kind's figures that are known."""
 
     condition: Planned
     level: Level | None
     value: float
     quality: int
     age_s: float
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def tag(self) -> Tag:
@@ -84,7 +85,8 @@ being the tag's place or -1; the conditions of tag j are `members[first[j]:first
 calls `rules.machine.step`, and may leave that out where nothing is beyond and `conditions[c]["quiet"]` is set: then
 nothing can change, and this is what keeps a healthy plant cheap. All times are int64 nanoseconds. It must not write to
 the first eight. `memory` is a `rules.windows.Held` for a kind with a `window_dtype`. The value that it gives to `step`
-is the one that people are told: an average, a slope or a number of votes where the kind judges such a thing."""
+is the one that people are told: an average, a slope or a number of votes where the kind judges such a thing. A kind
+with `figures` writes them to `out[m]["figures"]` where `step` has made a change m."""
 
 Beat = Callable[..., int]
 """`beat(link, since, tag_at, tags, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`:
@@ -101,7 +103,9 @@ class Kind:
     one tag, paths relative to the rule; `check_cell` those with all tags of a cell; `levels` the most levels of a
     condition. A field `value` of `memory_dtype` is what the kind judges instead of the reading, in the unit that `unit`
     gives: it is told where no row is at hand. `told` makes of a judged value the number that changes carry, for a kind
-    whose values hold more than that.
+    whose values hold more than that. `figures` names what its changes carry beside the value; a field `figures` of
+    `memory_dtype` holds them where no row is at hand. `bind` gives what `plan` and the checks get as `params`, for a
+    kind that needs more of the revision than tags; it must not raise.
     """
 
     name: str
@@ -121,6 +125,8 @@ class Kind:
     check_cell: Callable[[Sequence[Tag], Any], Iterable[Problem]] = lambda tags, params: ()
     unit: Callable[[Planned], str] = lambda planned: planned.tags[0].unit
     told: Callable[[float], float] = lambda value: value
+    figures: tuple[str, ...] = ()
+    bind: Callable[[Any, Revision], Any] = lambda params, revision: params
     examples: tuple[Example, ...] = ()
 
 
