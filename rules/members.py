@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rules.compiling import kernel
-from rules.kinds import Level, Planned
+from rules.kinds import Level, Planned, Said
 from rules.kinds.limits import Params as LimitsParams
 from rules.kinds.limits import plan as limits_of
 from rules.kinds.quality import highest
@@ -59,12 +59,22 @@ def group_dtype(most: int, *more: tuple[str, str] | tuple[str, str, tuple[int, .
     return np.dtype(fields, align=True)
 
 
-GROUP = [
-    ("value", "f8"),  # what is judged, with its members (`coded`)
-    ("clock", "i8"),  # how long the group has been heard
-    ("last", "i8"),  # `now` of its last row
-    ("standing", "i8"),  # members with a vote, or not back from one, when they were counted last
-]
+FIGURES = ("members", "bad")
+"""Who is meant, as masks: bit k is the k-th tag of the condition (fewer than 53, so a float holds them exactly)."""
+
+
+def memory_dtype(figures: Sequence[str] = FIGURES) -> np.dtype[np.void]:
+    """What a condition remembers beside its members' samples; `figures` begin with `FIGURES`."""
+    fields: list[Any] = [
+        ("value", "f8"),  # what is judged: a count
+        ("figures", "f8", (len(figures),)),
+        ("clock", "i8"),  # how long the group has been heard
+        ("last", "i8"),  # `now` of its last row
+        ("standing", "i8"),  # members with a vote, or not back from one, when they were counted last
+    ]
+    return np.dtype(fields, align=True)
+
+
 SAMPLE = np.dtype(
     [
         ("number", "i8"),  # the member's tag: a revision may put another one into this place
@@ -193,26 +203,6 @@ def ones(mask):  # type: ignore[no-untyped-def]
     return count
 
 
-# A number that tells who is meant. Words are made from a change's value alone, and a restatement's from the `value` of
-# the memory, so the members travel in its last bits: 47 of them behind the point of a count below 64, all exact in a
-# float. People see at most five digits of a number, and a comparison with the limit comes out as without them.
-
-CODE_BITS = 47
-
-
-@kernel
-def coded(count, code):  # type: ignore[no-untyped-def]
-    """`count` with `code` (below 2^32) behind the point, where nobody sees it."""
-    return float(count) + float(code) / 140737488355328.0  # 2^47
-
-
-def decoded(value: float) -> tuple[int, int]:
-    """(count, code) of a number that `coded` made; nothing of one that is no number."""
-    if not math.isfinite(value):
-        return 0, 0
-    return int(value), round((value - int(value)) * 2.0**CODE_BITS)
-
-
 # Plans and words
 
 
@@ -284,6 +274,12 @@ def check_delays(on_delay_s: float, off_delay_s: float) -> Iterator[Problem]:
 
 def chosen(tags: Sequence[Tag], mask: int) -> Iterator[Tag]:
     return (tag for place, tag in enumerate(tags) if mask >> place & 1)
+
+
+def masks(said: Said) -> tuple[int, int]:
+    """`FIGURES` of a change; no member of one that has none."""
+    members, bad = (int(said.figures.get(figure, 0.0)) for figure in FIGURES)
+    return members, bad
 
 
 def names(tags: Sequence[Tag], most: int = 4) -> Text:

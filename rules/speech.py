@@ -70,7 +70,7 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
         event_ns=moment.at_ns,
         at_ns=moment.append_ns,
         received_ns=moment.received_ns,
-        value=kind.told(moment.value) if finite else None,
+        value=moment.value if finite else None,
         limit=level.limit if level else None,
         unit=kind.unit(watched.plan),
         quality=moment.quality,

@@ -102,10 +102,9 @@ class Kind:
     `plan` gives the conditions for the tags of one cell, in registry order; `check` the problems of the parameters with
     one tag, paths relative to the rule; `check_cell` those with all tags of a cell; `levels` the most levels of a
     condition. A field `value` of `memory_dtype` is what the kind judges instead of the reading, in the unit that `unit`
-    gives: it is told where no row is at hand. `told` makes of a judged value the number that changes carry, for a kind
-    whose values hold more than that. `figures` names what its changes carry beside the value; a field `figures` of
-    `memory_dtype` holds them where no row is at hand. `bind` gives what `plan` and the checks get as `params`, for a
-    kind that needs more of the revision than tags; it must not raise.
+    gives: it is told where no row is at hand. `figures` names what its changes carry beside the value; a field
+    `figures` of `memory_dtype` holds them where no row is at hand. `bind` gives what `plan` and the checks get as
+    `params`, for a kind that needs more of the revision than tags; it must not raise.
     """
 
     name: str
@@ -124,7 +123,6 @@ class Kind:
     window_dtype: np.dtype[np.void] | None = None
     check_cell: Callable[[Sequence[Tag], Any], Iterable[Problem]] = lambda tags, params: ()
     unit: Callable[[Planned], str] = lambda planned: planned.tags[0].unit
-    told: Callable[[float], float] = lambda value: value
     figures: tuple[str, ...] = ()
     bind: Callable[[Any, Revision], Any] = lambda params, revision: params
     examples: tuple[Example, ...] = ()

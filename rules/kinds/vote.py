@@ -5,8 +5,9 @@ unchanged, whatever this rule says: a vote is for what should need more than one
 
 A member votes at a level for `window_s` after its last usable reading that reached its own limit there; over-range on a
 gas point votes at every level. So two detectors that the same cloud reaches one after the other agree, though they
-never read the same. The value judged is the number of votes (unit "1"), the limit is M. A level ends when fewer members
-than needed vote or are still inside of their deadband, at a good reading of any of them.
+never read the same. The value judged is the number of votes (unit "1"), the limit is M; the figures `members` and `bad`
+tell whose votes they are and who is bad, as masks: bit k is the k-th member. A level ends when fewer members than
+needed vote or are still inside of their deadband, at a good reading of any of them.
 
 **Degradation.** A member is bad when its last reading was bad data (as rule kind `quality` judges it) or it has been
 silent for its `stale_s` while others were heard. A bad member without a vote lowers both M and N by one, M never below
@@ -27,11 +28,12 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
+from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import LATE_READING, READING, step
 from rules.members import (
+    FIGURES,
     GOOD,
-    GROUP,
     LIMITS,
     SAMPLE,
     USABLE,
@@ -40,11 +42,11 @@ from rules.members import (
     check_delays,
     check_member,
     chosen,
-    coded,
-    decoded,
     group_dtype,
     group_values,
     hear,
+    masks,
+    memory_dtype,
     names,
     ones,
     pass_time,
@@ -80,7 +82,7 @@ class Params(Struct, frozen=True, kw_only=True):
 
 
 PARAMS = group_dtype(MOST, ("needed", "i8"))
-MEMORY = np.dtype(GROUP, align=True)
+MEMORY = memory_dtype()
 
 
 @kernel
@@ -131,11 +133,14 @@ def rows(  # type: ignore[no-untyped-def]
                 votes, bad = vote_2, sick & ~vote_2 & p["level_2"]
             else:
                 votes, bad = vote_1, sick & ~vote_1
-            own["value"] = coded(ones(votes), votes | bad << p["members"])
+            own["value"] = ones(votes)
+            own["figures"][0], own["figures"][1] = votes, bad
+            before = m
             m = step(
                 c, conditions, gates, setup, beyond, clear, said & GOOD != 0 and live, flags[i], basis, at[i], now,
                 append, i, own["value"], quality[i], out, due, m,
             )  # fmt: skip
+            m = tell(out, before, m, own["figures"])
     return m
 
 
@@ -200,9 +205,8 @@ def say(said: Said) -> Text:
         return Text(zh=f"{who.zh} {m}oo{n} 表决：已恢复正常", en=f"{m}oo{n} vote of {who.en}: back to normal")
     number = 1 if said.level is condition.levels[0] else 2
     able_here = int(condition.values[f"level_{number}"])
-    count, code = decoded(said.value)
-    voted, bad = code & (1 << n) - 1, code >> n
-    n = able_here.bit_count()
+    voted, bad = masks(said)
+    count, n = voted.bit_count(), able_here.bit_count()
     lost = (bad & able_here).bit_count()
     needed = max(1, m - lost)
     limit = said.level.title
@@ -251,7 +255,7 @@ KIND = Kind(
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
     unit=lambda planned: "1",
-    told=lambda value: decoded(value)[0],
+    figures=FIGURES,
     source="MooN voting as in IEC 61511 and EN 50402; degradation and the 60 s window are project defaults.",
     examples=(
         Example(

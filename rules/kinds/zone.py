@@ -22,27 +22,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
+from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import LATE_READING, READING, step
 from rules.members import (
+    FIGURES,
     GOOD,
-    GROUP,
     SAMPLE,
     USABLE,
     VOTES,
     check_delays,
     check_member,
-    coded,
-    decoded,
     group_dtype,
     group_values,
     hear,
+    masks,
+    memory_dtype,
     names,
     ones,
     pass_time,
@@ -81,7 +82,9 @@ class Params(Struct, frozen=True, kw_only=True):
 
 
 PARAMS = group_dtype(MOST, ("k1", "i8"), ("k2", "i8"), ("one", "i8"), ("share", "f8"), ("position", "i8", (MOST,)))
-MEMORY = np.dtype(GROUP, align=True)
+TOLD = (*FIGURES, "second")
+"""The last one: the detectors at their second limit, where one of them is enough."""
+MEMORY = memory_dtype(TOLD)
 NEVER = 1 << 20
 """More positions than there can be."""
 
@@ -94,20 +97,6 @@ def _positions(p, mask):  # type: ignore[no-untyped-def]
         if mask >> s & 1 != 0:
             found |= 1 << p["position"][s]
     return ones(found)
-
-
-@kernel
-def _told(p, mask, more):  # type: ignore[no-untyped-def]
-    """The first three members of the mask that have a position each, six bits for one; `more` is put above them."""
-    code, told, seen = 0, 0, 0
-    for s in range(p["members"]):
-        here = 1 << p["position"][s]
-        if mask >> s & 1 == 0 or seen & here != 0 or told == 3:
-            continue
-        seen |= here
-        code |= (s + 1) << 6 * told
-        told += 1
-    return code | more << 18
 
 
 @kernel
@@ -150,12 +139,15 @@ def rows(  # type: ignore[no-untyped-def]
                 clear = 1
             if inside < max(p["k2"], least) and (p["one"] == 0 or up_2 == 0):
                 clear |= 2
-            named = vote_2 if one else vote_1
-            own["value"] = coded(alarmed, _told(p, named, working << 1 | (1 if one else 0)))
+            own["value"] = alarmed
+            own["figures"][0], own["figures"][1] = vote_1, sick & ~vote_1
+            own["figures"][2] = vote_2 if one else 0
+            before = m
             m = step(
                 c, conditions, gates, setup, beyond, clear, said & GOOD != 0 and live, flags[i], basis, at[i], now,
                 append, i, own["value"], quality[i], out, due, m,
             )  # fmt: skip
+            m = tell(out, before, m, own["figures"])
     return m
 
 
@@ -244,22 +236,33 @@ def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:
             yield Problem.of(f"params.{field}", message, "fewer positions, more tags, or a smaller apart_m")
 
 
+def _posts(condition: Planned, mask: int) -> dict[int, Tag]:
+    """The first detector of the mask at each position."""
+    found: dict[int, Tag] = {}
+    stands: Any = condition.values["position"]
+    for place, (tag, position) in enumerate(zip(condition.tags, stands, strict=False)):
+        if mask >> place & 1:
+            found.setdefault(position, tag)
+    return found
+
+
 def say(said: Said) -> Text:
     """Such as "区域一级报警：CO-1、CO-2 共 2 处报警（可用 5 处）"."""
     tags = said.condition.tags
     if said.level is None:
         who = names(tags, 3)
         return Text(zh=f"{who.zh} 区域报警：已恢复正常", en=f"zone alarm of {who.en}: back to normal")
-    count, code = decoded(said.value)
-    one, working = code >> 18 & 1, code >> 19
-    named = [tags[place - 1] for shift in (0, 6, 12) if 0 < (place := code >> shift & 63) <= len(tags)]
-    title, second = said.level.title, said.level.name == LEVELS[1][0]
+    alarmed, bad = masks(said)
+    second = int(said.figures.get("second", 0.0))
+    count, working = (len(_posts(said.condition, mask)) for mask in (alarmed, (1 << len(tags)) - 1 & ~bad))
+    named = list(_posts(said.condition, second or alarmed).values())[:3]
+    title, by_one = said.level.title, second and said.level.name == LEVELS[1][0]
     if not count:
         zh = f"{title.zh}：目前没有新的报警，仍未解除"
         return Text(zh=zh, en=f"{title.en}: no new alarms at present, still standing")
     who = names(named)
     of = Text(zh=f"共 {count} 处报警（可用 {working} 处）", en=f"{count} of {working} working positions in alarm")
-    if second and one:
+    if by_one:
         zh, en = f"{who.zh} 达到第二级限值，{of.zh}", f"{who.en} at the second limit, {of.en}"
     else:
         more = "等" if count > len(named) else ""
@@ -291,7 +294,7 @@ KIND = Kind(
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
     unit=lambda planned: "1",
-    told=lambda value: decoded(value)[0],
+    figures=TOLD,
     source="Zone alarms of fire and gas controllers; the numbers and the 60 s window are project defaults.",
     examples=(
         Example(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from hypothesis import strategies as st
 
 from rules.admission import LATE, LIVE, Admission
 from rules.engine import Fold
-from rules.members import decoded
-from rules.rulebook import Rulebook
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Revision, Rule, Tag
@@ -94,9 +92,8 @@ class Heard:
 
 
 def heard(trace: Trace, kind: str) -> tuple[list[Heard], list[ConditionChange]]:
-    """What the fold admitted of the trace, and what the rule named `kind` said without saying it again. Its values are
-    those that it judged, members and all."""
-    fold, admission = Fold(undressed(rulebook(trace.revision)), 0, 1), Admission(trace.revision.tags)
+    """What the fold admitted of the trace, and what the rule named `kind` said without saying it again."""
+    fold, admission = Fold(rulebook(trace.revision), 0, 1), Admission(trace.revision.tags)
     rows: list[Heard] = []
     said: list[ConditionChange] = []
     for offset, entry in enumerate(trace.entries):
@@ -114,11 +111,6 @@ def heard(trace: Trace, kind: str) -> tuple[list[Heard], list[ConditionChange]]:
                     )
                 )  # fmt: skip
     return rows, said
-
-
-def undressed(book: Rulebook) -> Rulebook:
-    """The rulebook with kinds that tell what they judge as it is."""
-    return replace(book, rules=tuple(replace(r, kind=replace(r.kind, told=lambda value: value)) for r in book.rules))
 
 
 @dataclass(slots=True)
@@ -170,7 +162,7 @@ def last(told: Story, kind: str) -> ConditionChange:
 def counts(told: Story, kind: str) -> list[tuple[int, int]]:
     """(level, count judged) of every change that is no first word and not said again."""
     return [
-        (c.level, decoded(c.value or 0.0)[0])
+        (c.level, round(c.value or 0.0))
         for c in told.said
         if c.rule == kind and c.basis not in ("first", "restatement")
     ]
@@ -238,6 +230,12 @@ class SlowGroup:
             return False
         event, then = member.votes[k]
         return now - then <= self.window and member.newest - event <= self.window
+
+
+def masked(change: ConditionChange, figure: str) -> set[int]:
+    """The members, counted from 0, that a figure of a change names."""
+    mask = int(change.figures[figure])
+    return {k for k in range(mask.bit_length()) if mask >> k & 1}
 
 
 def placed(said: Iterable[ConditionChange]) -> Iterator[tuple[tuple[int, int], int]]:

@@ -8,10 +8,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from rules.kinds.vote import KIND, Params
-from rules.members import coded, decoded
 from rules.reliability import failure_on_demand
 from rules.rulebook import check_rules
 from schemas.changes import ConditionChange
@@ -22,7 +20,20 @@ from tests.laws.settings import traces as laws
 from tests.laws.traces import HIGH, START, Trace, fold_all, gas_tag
 from tests.rules.helpers import Story, at
 from tests.rules.kinds import groups
-from tests.rules.kinds.groups import Heard, Ladder, SlowGroup, all_at, bad, counts, group, heard, placed, traces, under
+from tests.rules.kinds.groups import (
+    Heard,
+    Ladder,
+    SlowGroup,
+    all_at,
+    bad,
+    counts,
+    group,
+    heard,
+    masked,
+    placed,
+    traces,
+    under,
+)
 
 
 class SlowVote(SlowGroup):
@@ -63,10 +74,8 @@ def test_it_says_what_the_slow_reference_says(m: int, n: int) -> None:
         wanted = [(row.place, *told) for row in rows if (told := slow.row(row)) is not None]
         assert list(placed(said)) == [(place, level) for place, level, *_ in wanted]
         for change, (_, _, votes, voters, lost) in zip(said, wanted, strict=True):
-            count, code = decoded(change.value or 0.0)
-            assert count == votes
-            assert {k for k in range(n) if code >> k & 1} == voters
-            assert {k for k in range(n) if code >> n >> k & 1} == lost
+            assert change.value == votes
+            assert (masked(change, "members"), masked(change, "bad")) == (voters, lost)
 
     law()
 
@@ -266,7 +275,8 @@ def test_the_words() -> None:
     told.read(3, 90.0, tag=1)
     assert last(told).text.zh == "2oo3 二级报警值表决（降级为 1oo2）：CO-1 已投票；CO-3 无效"
     assert last(told).text.en == "2oo3 vote on the level 2 limit (now 1oo2): CO-1 voted; bad: CO-3"
-    assert last(told).value == pytest.approx(1.0, abs=1e-9)
+    assert last(told).value == 1.0
+    assert last(told).figures == {"members": 0b001, "bad": 0b100}
     for second in range(4, 70):
         all_at(told, second, 20.0, 20.0)
     assert last(told).text.zh == "CO-1、CO-2、CO-3 2oo3 表决：已恢复正常"
@@ -280,12 +290,6 @@ def test_a_standing_vote_without_votes_says_so() -> None:
         told.tick(second)
     assert (last(told).basis, last(told).level) == ("restatement", 1)
     assert last(told).text.zh == "2oo2 一级报警值表决：目前无人投票，仍未解除"
-
-
-@given(st.integers(0, 16), st.integers(0, 2**32 - 1))
-def test_a_number_tells_who_is_meant(count: int, code: int) -> None:
-    assert decoded(coded(count, code)) == (count, code)
-    assert abs(coded(count, code) - count) < 5e-5
 
 
 def problems(tags: Sequence[Tag], **params: object) -> list[str]:

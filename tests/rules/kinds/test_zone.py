@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 
 from rules.kinds.zone import KIND, Params, distance_m, positions
-from rules.members import decoded
 from rules.rulebook import check_rules
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
@@ -19,7 +18,20 @@ from tests.laws.settings import traces as laws
 from tests.laws.traces import HIGH, Trace, fold_all, gas_tag
 from tests.rules.helpers import Story
 from tests.rules.kinds import groups
-from tests.rules.kinds.groups import Heard, Ladder, SlowGroup, all_at, bad, counts, group, heard, placed, traces, under
+from tests.rules.kinds.groups import (
+    Heard,
+    Ladder,
+    SlowGroup,
+    all_at,
+    bad,
+    counts,
+    group,
+    heard,
+    masked,
+    placed,
+    traces,
+    under,
+)
 
 PLACES = (0, 0, 1, 2, 3)
 """The posts of five detectors."""
@@ -38,12 +50,13 @@ class SlowZone(SlowGroup):
         self.k1, self.k2, self.share, self.one = k1, k2, share, one
         self.ladder = Ladder()
 
-    def row(self, row: Heard) -> tuple[int, int] | None:
-        """(level, positions in alarm) where the level changes."""
+    def row(self, row: Heard) -> tuple[int, int, set[int], set[int], set[int]] | None:
+        """(level, positions in alarm, its detectors, bad ones, those at their second limit) where the level changes."""
         judged, good = self.takes(row)
         if not judged:
             return None
-        working = self.posts(set(range(len(PLACES))) - (self.sick() - self.voters(1, row.now)))
+        lost = self.sick() - self.voters(1, row.now)
+        working = self.posts(set(range(len(PLACES))) - lost)
 
         def spread(members: set[int], k: int) -> bool:
             count = self.posts(members)
@@ -56,7 +69,8 @@ class SlowZone(SlowGroup):
             not spread(inside, self.k2) and not (self.one and self.inside(2, row.now)),
         ]
         level = self.ladder.judged(beyond, clear, good)
-        return None if level is None else (level, self.posts(voters))
+        second = self.voters(2, row.now) if self.one else set()
+        return None if level is None else (level, self.posts(voters), voters, lost, second)
 
     def posts(self, members: set[int]) -> int:
         return len({PLACES[n] for n in members})
@@ -75,8 +89,10 @@ def test_it_says_what_the_slow_reference_says(k1: int, k2: int, share: float, on
         rows, said = heard(trace, "zone")
         slow = SlowZone(k1, k2, share, one, 20.0)
         wanted = [(row.place, *told) for row in rows if (told := slow.row(row)) is not None]
-        assert list(placed(said)) == [(place, level) for place, level, _ in wanted]
-        assert [decoded(c.value or 0.0)[0] for c in said] == [count for *_, count in wanted]
+        assert list(placed(said)) == [(place, level) for place, level, *_ in wanted]
+        for change, (_, _, count, *members) in zip(said, wanted, strict=True):
+            assert change.value == count
+            assert [masked(change, figure) for figure in ("members", "bad", "second")] == members
 
     law()
 
