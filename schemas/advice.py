@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from schemas import majorhazard
 from schemas.gases import gas
 from schemas.problems import Problem
 from schemas.registry import Measure, Revision, Tag
@@ -22,6 +23,8 @@ def advice(revision: Revision) -> tuple[Problem, ...]:
 
 
 def _advice(revision: Revision) -> Iterator[Problem]:
+    for source in revision.hazard_sources:
+        yield from majorhazard.remarks(source)
     spelled = Counter(t.name.casefold() for t in revision.tags if not t.retired)
     for tag in revision.tags:
         if tag.retired:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from schemas import majorhazard
 from schemas.alarms import Change
 from schemas.changes import AlarmClass
 from schemas.gases import is_cas
@@ -73,6 +74,7 @@ def _places(revision: Revision) -> Iterator[Problem]:
             yield Problem.of(
                 f"{path}.grade", f"{source.grade} is no grade", "write 1 to 4 (一级 is 1), 0 when it has none"
             )
+        yield from majorhazard.problems(source)
     for one in revision.equipment:
         yield from _reference(f"equipment[{one.id}].hazard_source", one.hazard_source, sources, "hazard source")
 

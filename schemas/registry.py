@@ -6,6 +6,7 @@ once and never reused; a tag that changes its cell gets a new number and the old
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 
 import msgspec
@@ -52,13 +53,38 @@ class Enterprise(Struct, frozen=True, kw_only=True):
     town: str = ""
 
 
+class Substance(Struct, frozen=True, kw_only=True):
+    """What a hazard source holds at most, for its grade (`schemas.majorhazard`).
+
+    `q_t` is the design maximum in tonnes. A substance of GB 18218-2018 table 1 is named by its `cas`, or by its `row`
+    there where a CAS number has several rows or none; any other one by its hazard `classes` (table 2, such as "W5.3").
+    """
+
+    q_t: float
+    cas: str = ""
+    row: int = 0
+    classes: tuple[str, ...] = ()
+    name: Text = Text()
+
+
 class HazardSource(Struct, frozen=True, kw_only=True):
-    """A major hazard source (重大危险源). `grade` 1-4 is its grade by GB 18218 (一级 is 1), 0 when it has none."""
+    """A major hazard source (重大危险源). `grade` 1-4 is its grade by GB 18218 (一级 is 1), 0 when it has none.
+
+    With an `inventory` the grade is computed, and one that is given beside it is only compared. `population` is how
+    many people are within 500 m of the boundary. `assessed` is the day of the assessment, `valid_until` its last day
+    (three years later when not given), `assessor` who made it and `assessment` its version or number.
+    """
 
     id: str
     name: Text = Text()
     enterprise: str
     grade: int = 0
+    inventory: tuple[Substance, ...] = ()
+    population: int | None = None
+    assessed: date | None = None
+    valid_until: date | None = None
+    assessor: str = ""
+    assessment: str = ""
 
 
 class Equipment(Struct, frozen=True, kw_only=True):
@@ -129,8 +155,9 @@ class Tag(Struct, frozen=True, kw_only=True):
 class RuleCase(Struct, frozen=True, kw_only=True):
     """An example beside a rule: readings and what must come of them.
 
-    `readings` are (seconds, value) or (seconds, value, quality name) of the case's tag, and of another tag with its
-    name in second place; `expect` are (seconds, change, level name) of the case's tag."""
+    `readings` are (seconds, value), (seconds, value, quality name) or (seconds, value, quality name, what its clock
+    says) of the case's tag, and of another tag with its name in second place; `expect` are (seconds, change, level name)
+    of the case's tag."""
 
     name: str
     tag: str

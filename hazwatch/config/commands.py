@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import click
+import msgspec
 
 from hazwatch.config import report
+from hazwatch.config.assessments import DAY, day_of, expired
 from hazwatch.config.cases import run_rule_cases
 from hazwatch.config.listing import judged
 from hazwatch.config.load import load_config
@@ -40,13 +43,15 @@ class _Members(click.Command):
 @click.argument("file", type=FILE)
 @click.option("--json", "machine", is_flag=True, help="Say it as JSON.")
 @click.option("--strict", is_flag=True, help="Advice counts as a problem.")
-def check(file: Path, machine: bool, strict: bool) -> None:
+@click.option("--today", type=DAY, help="The day to judge assessments by [default: today].")
+def check(file: Path, machine: bool, strict: bool, today: datetime | None) -> None:
     """Check a configuration with its tag lists and run its rule cases; all problems at once.
 
     Nothing is started and nothing is changed. Exit codes: 0 sound, 1 problems were found, 2 the call was wrong.
     """
     try:
         config = load_config(file)
+        config = msgspec.structs.replace(config, advice=(*config.advice, *expired(config, day_of(today))))
     except ConfigProblems as error:
         if machine:
             click.echo(report.as_json({"file": str(file), "ok": False, "problems": report.listed(error.problems)}))

@@ -23,6 +23,7 @@ from hazwatch.config.tables import Tables, read_toml
 from hazwatch.config.tags_csv import read_tags
 from historian.config import HistorianConfig
 from ingest.config import MqttConfig, SourceConfig
+from schemas.majorhazard import graded
 from schemas.problems import Problem
 from schemas.registry import Enterprise, Equipment, HazardSource, Park, Revision, Route, Rule, Struct, Tag
 
@@ -108,7 +109,7 @@ class _Loader:
             number=1,
             parks=arrays["park"],
             enterprises=arrays["enterprise"],
-            hazard_sources=arrays["hazard_source"],
+            hazard_sources=tuple(map(graded, arrays["hazard_source"])),
             equipment=arrays["equipment"],
             tags=numbered(self._tags(single["tags"], arrays)),
             rules=arrays["rule"],
