@@ -17,7 +17,7 @@ from functools import partial
 
 import msgspec
 
-from eventlog.port import EventLog, LogUnavailable, NewRecord, Record
+from eventlog.port import EventLog, LogUnavailable, NewRecord, Position, Record
 from hazwatch.folding import persist
 from schemas.records import Activate, Kind, RecordError, decode, encode
 from schemas.registry import Revision
@@ -118,13 +118,24 @@ class RegistryView:
         return self.revisions[number]
 
 
+Activated = Callable[[str, Position], None]
+"""Hears where in each topic the record stands from which on a revision is followed."""
+
+
 async def publish(
-    target: EventLog, view: RegistryView, wanted: Callable[[Revision], Revision], *, made_ns: int, made_by: str
+    target: EventLog,
+    view: RegistryView,
+    wanted: Callable[[Revision], Revision],
+    *,
+    made_ns: int,
+    made_by: str,
+    activated: Activated = lambda topic, position: None,
 ) -> Revision:
     """Append and activate what `wanted` makes of the newest revision, unless that has the same content already.
 
     `wanted` is asked again when another process was quicker, since tag numbers follow from the newest revision. A
-    half-done activation (the revision stands, `activated` does not) is finished first. Returns the revision in force.
+    half-done activation (the revision stands, `activated` does not) is finished first. `activated` hears where the
+    wanted revision begins in each partition. Returns the revision in force.
     """
     while True:
         await view.catch_up()
@@ -141,7 +152,7 @@ async def publish(
         await target.append("registry", 0, [NewRecord(str(number).encode(), Kind.REVISION, value)])
         await view.catch_up()
         if content_hash(view.revisions[number]) == content_hash(revision):
-            await _activate(target, view, view.revisions[number], made_ns)
+            await _activate(target, view, view.revisions[number], made_ns, activated)
             return view.revisions[number]
         log.warning("revision %d was made by another process at the same time; ours becomes the next", number)
 
@@ -156,12 +167,19 @@ async def _first_number(target: EventLog, made_ns: int) -> int:
     return 1
 
 
-async def _activate(target: EventLog, view: RegistryView, revision: Revision, at_ns: int) -> None:
+async def _activate(
+    target: EventLog,
+    view: RegistryView,
+    revision: Revision,
+    at_ns: int,
+    activated: Activated = lambda topic, position: None,
+) -> None:
     activate = Activate(revision=revision.number, hash=content_hash(revision))
     record = NewRecord(b"", Kind.ACTIVATE, encode(activate, at_ns=at_ns))
     for topic in ("readings", "backfill", "events"):
         for partition in range(await target.partitions(topic)):
-            await target.append(topic, partition, [record])
+            for position in await target.append(topic, partition, [record]):
+                activated(topic, position)
     done = encode(activate, at_ns=at_ns, kind=Kind.ACTIVATED)
     await target.append("registry", 0, [NewRecord(b"activated", Kind.ACTIVATED, done)])
     await view.catch_up()

@@ -1,0 +1,210 @@
+"""What a new revision does to the conditions that are watched, as the rules are compiled.
+
+This tells what no single field does: a pattern that no longer meets a tag, a delay that a rule sets for all its tags, a
+tier that follows from the grade of a hazard source. What a changed limit or delay of the tag itself explains is not
+said again, nor what comes and goes with a whole tag or rule.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from hazwatch.revisions.strictness import Strictness, greater_is_less, limit
+from rules.rulebook import CompiledRule, RuleProblems, Watched, compile_rules, rules_of
+from schemas.changes import Side
+from schemas.registry import Revision, Tag
+from schemas.setpoints import SIDES
+from schemas.text import Text
+from schemas.tiers import tier_of
+from schemas.time import SECOND
+
+
+SILENCE = "stale"
+"""How a kind that judges silence calls the shortest one among its numbers, in ns."""
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """The same thing happening to conditions of one rule and side. `level` is empty when it is about all levels; `old`
+    and `new` are None where there is no number. `subjects` are the tags."""
+
+    effect: str
+    title: Text
+    rule: str
+    side: str
+    level: str
+    old: float | None
+    new: float | None
+    unit: str
+    strictness: Strictness
+    subjects: tuple[str, ...]
+
+
+class _Level(NamedTuple):
+    name: str
+    limit: float | None
+    tier: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    tag: Tag
+    side: Side
+    unit: str
+    on_delay_s: float
+    silence_s: float | None
+    levels: Mapping[int, _Level]
+
+
+_TITLES = {
+    "unwatched": Text(zh="不再监视", en="no longer watched"),
+    "watched": Text(zh="开始监视", en="watched from now on"),
+    "level_gone": Text(zh="取消该级报警", en="level no longer reached"),
+    "level_new": Text(zh="新增该级报警", en="level can be reached now"),
+    "limit": Text(zh="限值", en="limit"),
+    "unit": Text(zh="单位", en="judged in another unit"),
+    "tier": Text(zh="级别", en="tier"),
+    "on_delay_s": Text(zh="报警延时", en="on-delay"),
+    "stale_s": Text(zh="失联时间", en="silence that is a fault"),
+    "unknown": Text(zh="无法比较规则", en="the rules of one side cannot be compiled"),
+}
+_Key = tuple[str, str, str]
+_Found = tuple[str, str, float | None, float | None, str, Strictness]
+"""(effect, level, old, new, unit, strictness)."""
+
+
+def effects(old: Revision, new: Revision) -> Iterator[Effect]:
+    """The effects, those of one kind gathered, in the order of rules."""
+    try:
+        before, after = _conditions(old), _conditions(new)
+    except RuleProblems:
+        yield _effect(("", "", ("unknown", "", None, None, "", Strictness.UNCLEAR)), ())
+        return
+    tags = [{tag.name: tag for tag in one.tags if not tag.retired} for one in (old, new)]
+    rules = {rule.id for rule in rules_of(old)} & {rule.id for rule in rules_of(new)}
+    gathered: dict[tuple[str, str, _Found], list[str]] = defaultdict(list)
+    for key in sorted(before.keys() | after.keys()):
+        rule, subject, side = key
+        mine = before.get(key) or after[key]
+        if rule not in rules or mine.tag.name not in tags[0] or mine.tag.name not in tags[1]:
+            continue
+        told = _Told(tags[0][mine.tag.name], tags[1][mine.tag.name])
+        for found in _between(before.get(key), after.get(key), told):
+            gathered[rule, side, found].append(subject)
+    for group, subjects in gathered.items():
+        yield _effect(group, tuple(subjects))
+
+
+def _effect(group: tuple[str, str, _Found], subjects: tuple[str, ...]) -> Effect:
+    rule, side, (effect, level, old, new, unit, strictness) = group
+    return Effect(
+        effect=effect,
+        title=_TITLES[effect],
+        rule=rule,
+        side=side,
+        level=level,
+        old=old,
+        new=new,
+        unit=unit,
+        strictness=strictness,
+        subjects=subjects,
+    )
+
+
+class _Told:
+    """What the changed fields of a tag say already."""
+
+    def __init__(self, old: Tag, new: Tag) -> None:
+        limits = [(getattr(old.limits, side), getattr(new.limits, side)) for side in SIDES]
+        self._limits = {pair for pair in limits if pair[0] != pair[1]}
+        self._delay = (old.on_delay_s, new.on_delay_s)
+        self._unit = old.unit != new.unit
+        self._stale = (old.stale_s, new.stale_s)
+
+    def limit(self, old: float | None, new: float | None) -> bool:
+        return (old, new) in self._limits or self._unit
+
+    def gone(self, limit: float | None) -> bool:
+        return (limit, None) in self._limits
+
+    def come(self, limit: float | None) -> bool:
+        return (None, limit) in self._limits
+
+    def delay(self, old: float, new: float) -> bool:
+        return (old, new) == self._delay
+
+    def silence(self, old: float | None, new: float | None) -> bool:
+        return (old, new) == self._stale
+
+
+def _between(old: _Condition | None, new: _Condition | None, told: _Told) -> Iterator[_Found]:
+    if new is None:
+        assert old is not None
+        if not any(told.gone(level.limit) for level in old.levels.values()):
+            yield "unwatched", "", None, None, "", Strictness.LESS
+        return
+    if old is None:
+        if not any(told.come(level.limit) for level in new.levels.values()):
+            yield "watched", "", None, None, "", Strictness.STRICTER
+        return
+    if old.on_delay_s != new.on_delay_s and not told.delay(old.on_delay_s, new.on_delay_s):
+        verdict = greater_is_less(old.on_delay_s, new.on_delay_s)
+        yield "on_delay_s", "", old.on_delay_s, new.on_delay_s, "s", verdict
+    if old.silence_s != new.silence_s and not told.silence(old.silence_s, new.silence_s):
+        yield "stale_s", "", old.silence_s, new.silence_s, "s", greater_is_less(old.silence_s, new.silence_s)
+    for place in sorted(old.levels.keys() | new.levels.keys()):
+        yield from _level(old.levels.get(place), new.levels.get(place), old, new, told)
+
+
+def _level(a: _Level | None, b: _Level | None, old: _Condition, new: _Condition, told: _Told) -> Iterator[_Found]:
+    if b is None:
+        assert a is not None
+        if not told.gone(a.limit):
+            yield "level_gone", a.name, a.limit, None, old.unit, Strictness.LESS
+        return
+    if a is None:
+        if not told.come(b.limit):
+            yield "level_new", b.name, None, b.limit, new.unit, Strictness.STRICTER
+        return
+    if a.limit != b.limit and not told.limit(a.limit, b.limit):
+        if old.unit == new.unit:
+            yield "limit", b.name, a.limit, b.limit, new.unit, limit(new.side)(a.limit, b.limit)
+        else:
+            yield "unit", b.name, a.limit, b.limit, new.unit, Strictness.UNCLEAR
+    if a.tier != b.tier:
+        yield "tier", b.name, float(a.tier), float(b.tier), "", greater_is_less(a.tier, b.tier)
+
+
+def _conditions(revision: Revision) -> dict[_Key, _Condition]:
+    book = compile_rules(revision, 0, 1)
+    return {
+        (compiled.rule.id, watched.tag.name, str(watched.plan.side)): _condition(compiled, watched, place)
+        for compiled in book.rules
+        for place, watched in enumerate(compiled.watched)
+    }
+
+
+def _condition(compiled: CompiledRule, watched: Watched, place: int) -> _Condition:
+    kind, plan, rule = compiled.kind, watched.plan, compiled.rule
+    levels = {
+        number: _Level(
+            level.name,
+            level.limit,
+            rule.tier or tier_of(kind.alarm_class, number, watched.gas, watched.place.grade, early=level.early),
+        )
+        for number, level in enumerate(plan.levels, 1)
+        if level is not None
+    }
+    silence = plan.values.get(SILENCE)
+    return _Condition(
+        tag=watched.tag,
+        side=plan.side,
+        unit=kind.unit(plan),
+        on_delay_s=int(compiled.setup["on_delay"][place]) / SECOND,
+        silence_s=None if silence is None else silence / SECOND,
+        levels=levels,
+    )
