@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from schemas.models import Model
 from schemas.text import Text
 
 
@@ -208,3 +209,4 @@ class Revision(Struct, frozen=True, kw_only=True):
     tags: tuple[Tag, ...] = ()
     rules: tuple[Rule, ...] = ()
     routes: tuple[Route, ...] = ()
+    models: tuple[Model, ...] = ()
