@@ -14,7 +14,8 @@ The band is wider where noise is slow (`rules.theilsen`), but a window should st
 hangs together: the slow wandering of a value close to a limit is a trend for a while.
 
 Readings are averaged over steps of a 30th of the window; the trend is judged when a step begins, so a reading of a
-healthy plant costs little. The value told is the number of minutes; `limit` is in the tag's unit.
+healthy plant costs little. The value told is the number of minutes; `limit` is in the tag's unit. The figures `early`
+and `late` are the minutes at the fast and at the slow edge of the slope's band; without `late` it may never get there.
 
 Only good readings within the measuring range are samples. Bad and uncertain ones neither raise nor clear. Late ones are
 not used: `limits` looks at them, and the trend does not turn on one reading. A clock that goes back by more than a step
@@ -32,6 +33,7 @@ import numpy as np
 from rules.admission import LIVE
 from rules.baseline import usable
 from rules.compiling import kernel
+from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
 from rules.machine import IDLE, READING, step
@@ -82,6 +84,7 @@ PARAMS = np.dtype(
 MEMORY = np.dtype(
     [
         ("value", "f8"),  # minutes to the limit, NaN where there is nothing to say
+        ("figures", "f8", (2,)),  # the same at the fast and at the slow edge of the band
         ("opened", "i8"),  # event time at which the newest sample began
         ("count", "i4"),  # readings in it
         ("newest", "i4"),  # its place in the ring
@@ -157,6 +160,7 @@ def _judge(held, c, p, idle, t, y):  # type: ignore[no-untyped-def]
     base = held.first[c]
     own["verdict"] = HOLDS
     own["value"] = np.nan
+    own["figures"][0], own["figures"][1] = np.nan, np.nan
     n = 0
     for i in range(own["filled"]):
         sample = held.samples[base + (own["newest"] + 1 - own["filled"] + i + SLOTS) % SLOTS]
@@ -166,7 +170,7 @@ def _judge(held, c, p, idle, t, y):  # type: ignore[no-untyped-def]
             n += 1
     if n < ENOUGH or (idle and _nowhere_near(t, y, n, p)):
         return
-    slope, low, _, t_mid, y_mid = line(t, y, n, p["z"])
+    slope, low, high, t_mid, y_mid = line(t, y, n, p["z"])
     level = y_mid - slope * t_mid
     if level >= p["limit"]:
         own["value"] = 0.0
@@ -180,6 +184,8 @@ def _judge(held, c, p, idle, t, y):  # type: ignore[no-untyped-def]
             own["verdict"] = CLEAR
         if own["verdict"] == BEYOND or (own["verdict"] == HOLDS and not idle):
             own["value"] = left / 60.0
+            own["figures"][0] = (p["limit"] - level) / high / 60.0
+            own["figures"][1] = (p["limit"] - level) / low / 60.0 if low > 0.0 else np.nan
 
 
 @kernel
@@ -206,10 +212,13 @@ def rows(  # type: ignore[no-untyped-def]
             if verdict != BEYOND and conditions[c]["quiet"] != 0:
                 continue
             told = own["value"] if own["filled"] > 0 else np.nan
+            before = m
             m = step(
                 c, conditions, gates, setup, 1 if verdict == BEYOND else 0, 1 if verdict == CLEAR else 0, good,
                 flags[i], basis, at[i], now, append, i, told, quality[i], out, due, m,
             )  # fmt: skip
+            if own["filled"] > 0:
+                m = tell(out, before, m, own["figures"])
     return m
 
 
@@ -268,7 +277,7 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
 
 
 def say(said: Said) -> Text:
-    """Such as "1#罐 液位：按目前趋势约 12 分钟后达到高限 8 m"."""
+    """Such as "1#罐 液位：按目前趋势约 12 分钟后达到高限 8 m（最早 9 分钟）"."""
     tag, what, (level, *_) = said.tag, name(said.tag), said.condition.levels
     assert level is not None and level.limit is not None
     limit = quantity(level.limit, tag.unit)
@@ -286,10 +295,11 @@ def say(said: Said) -> Text:
         return Text(
             zh=f"{what.zh}：已达到{level.title.zh} {limit}", en=f"{what.en}: has reached the {level.title.en} {limit}"
         )
-    left = duration(60.0 * said.value)
+    left, early = duration(60.0 * said.value), duration(60.0 * said.figures.get("early", said.value))
+    edge = Text(zh=f"（最早 {early.zh}）", en=f", at the earliest {early.en}") if early != left else Text()
     return Text(
-        zh=f"{what.zh}：按目前趋势约 {left.zh}后达到{level.title.zh} {limit}",
-        en=f"{what.en}: at its present rate it reaches the {level.title.en} {limit} in about {left.en}",
+        zh=f"{what.zh}：按目前趋势约 {left.zh}后达到{level.title.zh} {limit}{edge.zh}",
+        en=f"{what.en}: at its present rate it reaches the {level.title.en} {limit} in about {left.en}{edge.en}",
     )
 
 
@@ -316,6 +326,7 @@ KIND = Kind(
     rows=rows,
     say=say,
     unit=lambda planned: "min",
+    figures=("early", "late"),
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,

@@ -47,9 +47,16 @@ class Kernel:
         return tuple(w.plan.side for w in self.evaluator.compiled.watched)
 
     def feed(self, readings: Sequence[Reading], batch: int = 50) -> list[tuple[int, str, int, float]]:
-        """(row, side, level, value) of every change of level; each batch is appended at its first time, so
+        """(row, side, level, value) of every change of level."""
+        return [(row, side, level, value) for row, side, level, value, _ in self.told(readings, batch)]
+
+    def told(
+        self, readings: Sequence[Reading], batch: int = 50
+    ) -> list[tuple[int, str, int, float, tuple[float, ...]]]:
+        """(row, side, level, value, figures) of every change of level; each batch is appended at its first time, so
         that nothing waits for fresher data (LAWS L5)."""
-        said: list[tuple[int, str, int, float]] = []
+        said: list[tuple[int, str, int, float, tuple[float, ...]]] = []
+        count = len(self.evaluator.compiled.kind.figures)
         for begin in range(0, len(readings), batch):
             rows = readings[begin : begin + batch]
             at, value, quality, flags = zip(*rows, strict=True)
@@ -64,7 +71,8 @@ class Kernel:
             found = self.evaluator.rows(len(rows), fake, now_ns, now_ns)
             for change in found:
                 row, side = begin + int(change["row"]), self.sides[int(change["condition"])]
-                said.append((row, side, int(change["level"]), float(change["value"])))
+                figures = tuple(change["figures"][:count].tolist())
+                said.append((row, side, int(change["level"]), float(change["value"]), figures))
         return said
 
 

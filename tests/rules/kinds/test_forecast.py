@@ -24,6 +24,7 @@ from rules.theilsen import line
 from schemas.registry import Limits, Measure, Rule, Tag
 from tests.laws.settings import traces as laws
 from tests.laws.traces import revision
+from tests.rules.helpers import Story
 from tests.rules.kinds.early import BAD, GOOD, NUMBERS, UNCERTAIN, Kernel, Reading, good, in_seconds, second_of
 
 TAG = Tag(
@@ -59,9 +60,10 @@ class SlowForecast:
         self.steps: list[tuple[int, list[int], list[float]]] = []
         self.level, self.stated = 0, False
         self.verdict, self.minutes = "", math.nan
+        self.early, self.late = math.nan, math.nan
 
-    def read(self, reading: Reading) -> tuple[int, float] | None:
-        """(level, value) when this reading changes the level."""
+    def read(self, reading: Reading) -> tuple[int, float, float, float] | None:
+        """(level, value, early, late) when this reading changes the level."""
         at, value, quality, flags = reading
         if not flags & LIVE:
             return None
@@ -77,7 +79,7 @@ class SlowForecast:
         if level == self.level and (self.stated or not usable):
             return None
         self.level, self.stated = level, True
-        return level, self.minutes
+        return level, self.minutes, self.early, self.late
 
     def _keep(self, ns: int, x: float) -> bool:
         step = round(self.params.window_s * 1e9) // 30
@@ -93,6 +95,7 @@ class SlowForecast:
 
     def _judge(self) -> None:
         self.verdict, self.minutes = "", math.nan
+        self.early, self.late = math.nan, math.nan
         now = self.steps[-1][0]
         kept = [(in_seconds(running_mean(t, int.__floordiv__) - now), running_mean(v)) for _, t, v in self.steps[-32:]]
         kept = [(t, v) for t, v in kept if -t <= self.params.window_s]
@@ -108,6 +111,7 @@ class SlowForecast:
         variance = n * (n - 1) * (2 * n + 5) / 18 * (1 + r) / (1 - r)
         reach = NormalDist().inv_cdf((1 + self.params.confidence) / 2) * math.sqrt(variance)
         low = slopes[max(0, round((len(slopes) - reach) / 2) - 1)]
+        high = slopes[min(len(slopes) - 1, round((len(slopes) + reach) / 2))]
         if level >= self.limit:
             self.minutes = 0.0
             return
@@ -118,6 +122,8 @@ class SlowForecast:
             self.verdict = "clear"
         if self.verdict == "beyond" or (self.verdict == "" and self.level):
             self.minutes = left / 60
+            self.early = left * slope / high / 60
+            self.late = left * slope / low / 60 if low > 0 else math.nan
 
 
 def wandering(seed: int, count: int) -> list[Reading]:
@@ -151,13 +157,13 @@ def test_it_says_what_the_slow_reference_says(seed: int, window: float, horizon:
     """10^5 readings in the full form."""
     given_params = {"window_s": window, "horizon_s": horizon, "confidence": confidence}
     readings = wandering(seed, 400)
-    got = Kernel("forecast", TAG, given_params).feed(readings)
+    got = Kernel("forecast", TAG, given_params).told(readings)
     for side, sign, limit in (("high", 1.0, 8.0), ("low", -1.0, 2.0)):
         reference = SlowForecast(sign, limit, Params(**given_params))
         wanted = [(row, *said) for row, reading in enumerate(readings) if (said := reference.read(reading))]
-        mine = [(row, level, value) for row, of, level, value in got if of == side]
+        mine = [(row, level, value, *figures) for row, of, level, value, figures in got if of == side]
         assert [w[:2] for w in wanted] == [g[:2] for g in mine]
-        np.testing.assert_allclose([g[2] for g in mine], [w[2] for w in wanted], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose([g[2:] for g in mine], [w[2:] for w in wanted], rtol=1e-6, atol=1e-9)
 
 
 def test_the_published_line() -> None:
@@ -175,12 +181,34 @@ def test_the_published_forecast() -> None:
     """The ten samples are readings of a tag; the wild one is in range, as it would be."""
     wanted = NUMBERS["theil_sen"]
     tag = msgspec.structs.replace(TAG, range_high=100.0, limits=Limits(high=24.0), period_s=10.0)
-    said = Kernel("forecast", tag, {"window_s": 300.0, "confidence": 0.95, "horizon_s": 191.0}).feed(
+    said = Kernel("forecast", tag, {"window_s": 300.0, "confidence": 0.95, "horizon_s": 191.0}).told(
         [good(t, y) for t, y in zip(wanted["t"], wanted["y"], strict=True)]
     )
     assert said[0][:3] == (0, "high", 0)
-    assert said[-1][:3] == (9, "high", 1)
-    assert said[-1][3] == pytest.approx(190 / 60)
+    assert all(map(math.isnan, said[0][4]))
+    *change, minutes, (early, late) = said[-1]
+    assert change == [9, "high", 1]
+    assert minutes * 60 == pytest.approx(190)
+    assert early * 60 == pytest.approx(172.7, abs=0.05)
+    assert late * 60 == pytest.approx(9.5 / 0.046667, rel=1e-4)
+
+
+def test_a_change_carries_the_band() -> None:
+    wanted = NUMBERS["theil_sen"]
+    tag = msgspec.structs.replace(TAG, range_high=100.0, limits=Limits(high=24.0), period_s=10.0)
+    params: dict[str, Any] = {"window_s": 300.0, "confidence": 0.95, "horizon_s": 191.0}
+    told = Story(of=msgspec.structs.replace(revision(tag), rules=(Rule(id="f", kind="forecast", params=params),)))
+    for t, y in zip(wanted["t"], wanted["y"], strict=True):
+        told.read(t, y)
+    told.pass_time(91, 125)
+    said = [c for c in told.said if c.rule == "f" and c.level]
+    assert [c.basis for c in said] == ["reading", "restatement"]
+    for change in said:
+        assert change.figures == {
+            "early": pytest.approx(172.7 / 60, abs=1e-3),
+            "late": pytest.approx(203.57 / 60, abs=1e-3),
+        }
+        assert change.text.en == ("P-1 pressure: at its present rate it reaches the high limit 24 MPa in about 3 min")
 
 
 def test_slow_noise_does_not_pass_for_a_trend() -> None:
@@ -257,14 +285,19 @@ def test_its_words() -> None:
     (planned, _) = KIND.plan([TAG], Params())
     level = planned.levels[0]
 
-    def say(value: float, raised: bool = True) -> tuple[str, str]:
-        text = KIND.say(Said(planned, level if raised else None, value, GOOD, 0.0))
+    def say(value: float, raised: bool = True, **figures: float) -> tuple[str, str]:
+        text = KIND.say(Said(planned, level if raised else None, value, GOOD, 0.0, figures))
         return text.zh, text.en
 
     assert say(12.2) == (
         "P-1 压力：按目前趋势约 12 分钟后达到高限 8 MPa",
         "P-1 pressure: at its present rate it reaches the high limit 8 MPa in about 12 min",
     )
+    assert say(12.2, early=9.4, late=15.0) == (
+        "P-1 压力：按目前趋势约 12 分钟后达到高限 8 MPa（最早 9 分钟）",
+        "P-1 pressure: at its present rate it reaches the high limit 8 MPa in about 12 min, at the earliest 9 min",
+    )
+    assert say(12.2, early=12.1) == say(12.2)
     assert say(math.nan) == (
         "P-1 压力：趋向高限 8 MPa 的预警仍未解除，目前无法估计时间",
         "P-1 pressure: the warning of the high limit 8 MPa stands, no estimate at present",
