@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 
 from hazwatch.revisions import fields
-from hazwatch.revisions.effect import Effect, effects
+from hazwatch.revisions.effect import Effect, effects, params_of
 from hazwatch.revisions.fields import OF_THE_TAG, UNKNOWN, Field
 from hazwatch.revisions.strictness import RISKY, Strictness, unclear, worst
-from rules.kinds import kinds
 from rules.rulebook import rules_of
 from schemas.registry import Measure, Revision, Rule, Struct, Tag
 from schemas.setpoints import SIDES
@@ -192,21 +191,10 @@ def _in_tag_unit(
     else:
         same = converted is not None and new is not None and abs(converted - new) <= SAME_TO * abs(new)
         verdict = Strictness.NEUTRAL if same else field.judge(converted, new)
-    judged = field._replace(judge=lambda old, new: verdict)
-    yield from (
-        _changed(name, old, new, judged, before.unit, after.unit)
-        if old != new
-        else _unit_only(name, old, field, before, after, verdict)
-    )
-
-
-def _unit_only(
-    name: str, value: float | None, field: Field, before: Tag, after: Tag, verdict: Strictness
-) -> Iterator[FieldChange]:
-    """The same number in another unit: another value."""
-    yield FieldChange(
-        field=name, title=field.title, old=value, new=value, unit=after.unit, old_unit=before.unit, strictness=verdict
-    )
+    if old != new or verdict is not Strictness.NEUTRAL:
+        yield FieldChange(
+            field=name, title=field.title, old=old, new=new, unit=after.unit, old_unit=before.unit, strictness=verdict
+        )
 
 
 def _rule_changes(old: Rule, new: Rule) -> Iterator[FieldChange]:
@@ -215,24 +203,12 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[FieldChange]:
         if old.params != new.params:
             yield from _changed("params", old.params, new.params, Field(Text(zh="参数", en="parameters"), unclear))
         return
-    before, after = _params(old), _params(new)
+    before, after = params_of(old), params_of(new)
     for name in sorted(before.keys() | after.keys()):
         judge = fields.PARAMS.get(name, unclear)
         title = fields.TAG[name].title if name in fields.TAG else Text(zh=name, en=name)
         unit = "s" if name.endswith("_s") else ""
         yield from _changed(f"params.{name}", before.get(name), after.get(name), Field(title, judge, unit))
-
-
-def _params(rule: Rule) -> Mapping[str, Any]:
-    """The parameters with the defaults of the kind; as they are written where the kind does not take them."""
-    kind = kinds().get(rule.kind)
-    if kind is None:
-        return rule.params
-    try:
-        found = msgspec.convert(rule.params, kind.params)
-    except msgspec.ValidationError:
-        return rule.params
-    return {name: getattr(found, name) for name in found.__struct_fields__}
 
 
 def _route_changes(old: Struct, new: Struct) -> Iterator[FieldChange]:

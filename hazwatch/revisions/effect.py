@@ -8,21 +8,21 @@ said again, nor what comes and goes with a whole tag or rule.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hazwatch.revisions.strictness import Strictness, greater_is_less, limit
+from rules.kinds import kinds
 from rules.rulebook import CompiledRule, RuleProblems, Watched, compile_rules, rules_of
 from schemas.changes import Side
-from schemas.registry import Revision, Tag
+from schemas.registry import Revision, Rule, Tag
 from schemas.setpoints import SIDES
 from schemas.text import Text
 from schemas.tiers import tier_of
 from schemas.time import SECOND
-
 
 SILENCE = "stale"
 """How a kind that judges silence calls the shortest one among its numbers, in ns."""
@@ -85,14 +85,15 @@ def effects(old: Revision, new: Revision) -> Iterator[Effect]:
         yield _effect(("", "", ("unknown", "", None, None, "", Strictness.UNCLEAR)), ())
         return
     tags = [{tag.name: tag for tag in one.tags if not tag.retired} for one in (old, new)]
-    rules = {rule.id for rule in rules_of(old)} & {rule.id for rule in rules_of(new)}
+    rules = {rule.id: rule for rule in rules_of(old)}
+    kept = {rule.id: _moved(rules[rule.id], rule) for rule in rules_of(new) if rule.id in rules}
     gathered: dict[tuple[str, str, _Found], list[str]] = defaultdict(list)
     for key in sorted(before.keys() | after.keys()):
         rule, subject, side = key
         mine = before.get(key) or after[key]
-        if rule not in rules or mine.tag.name not in tags[0] or mine.tag.name not in tags[1]:
+        if rule not in kept or mine.tag.name not in tags[0] or mine.tag.name not in tags[1]:
             continue
-        told = _Told(tags[0][mine.tag.name], tags[1][mine.tag.name])
+        told = _Told(tags[0][mine.tag.name], tags[1][mine.tag.name], kept[rule])
         for found in _between(before.get(key), after.get(key), told):
             gathered[rule, side, found].append(subject)
     for group, subjects in gathered.items():
@@ -115,10 +116,18 @@ def _effect(group: tuple[str, str, _Found], subjects: tuple[str, ...]) -> Effect
     )
 
 
-class _Told:
-    """What the changed fields of a tag say already."""
+def _moved(old: Rule, new: Rule) -> list[tuple[Any, Any]]:
+    """The parameters that a rule gives all its tags before and after, where they differ."""
+    before, after = params_of(old), params_of(new)
+    pairs = [(before[name], after[name]) for name in before.keys() & after.keys()]
+    return [(a, b) for a, b in pairs if a != b and a is not None and b is not None]
 
-    def __init__(self, old: Tag, new: Tag) -> None:
+
+class _Told:
+    """What the changed fields of a tag and the changed parameters of the rule say already."""
+
+    def __init__(self, old: Tag, new: Tag, moved: Sequence[tuple[Any, Any]]) -> None:
+        self._moved = moved
         limits = [(getattr(old.limits, side), getattr(new.limits, side)) for side in SIDES]
         self._limits = {pair for pair in limits if pair[0] != pair[1]}
         self._delay = (old.on_delay_s, new.on_delay_s)
@@ -126,7 +135,7 @@ class _Told:
         self._stale = (old.stale_s, new.stale_s)
 
     def limit(self, old: float | None, new: float | None) -> bool:
-        return (old, new) in self._limits or self._unit
+        return (old, new) in self._limits or (old, new) in self._moved or self._unit
 
     def gone(self, limit: float | None) -> bool:
         return (limit, None) in self._limits
@@ -135,10 +144,10 @@ class _Told:
         return (None, limit) in self._limits
 
     def delay(self, old: float, new: float) -> bool:
-        return (old, new) == self._delay
+        return (old, new) == self._delay or (old, new) in self._moved
 
     def silence(self, old: float | None, new: float | None) -> bool:
-        return (old, new) == self._stale
+        return (old, new) == self._stale or (old, new) in self._moved
 
 
 def _between(old: _Condition | None, new: _Condition | None, told: _Told) -> Iterator[_Found]:
@@ -177,6 +186,18 @@ def _level(a: _Level | None, b: _Level | None, old: _Condition, new: _Condition,
             yield "unit", b.name, a.limit, b.limit, new.unit, Strictness.UNCLEAR
     if a.tier != b.tier:
         yield "tier", b.name, float(a.tier), float(b.tier), "", greater_is_less(a.tier, b.tier)
+
+
+def params_of(rule: Rule) -> Mapping[str, Any]:
+    """The parameters of a rule with the defaults of the kind; as they are written where the kind does not take them."""
+    kind = kinds().get(rule.kind)
+    if kind is None:
+        return rule.params
+    try:
+        found = msgspec.convert(rule.params, kind.params)
+    except msgspec.ValidationError:
+        return rule.params
+    return {name: getattr(found, name) for name in found.__struct_fields__}
 
 
 def _conditions(revision: Revision) -> dict[_Key, _Condition]:

@@ -152,7 +152,14 @@ PLACE: Mapping[str, Field] = {
     "enterprise": _of("企业", "enterprise"),
     "hazard_source": _of("重大危险源", "hazard source"),
     "grade": _of("等级", "grade"),
+    "inventory": _of("危险化学品存量", "inventory"),
+    "population": _of("500米范围内常住人口", "people within 500 m"),
+    "assessed": _of("评估日期", "assessed"),
+    "valid_until": _of("有效期至", "valid until"),
+    "assessor": _of("评估单位", "assessor"),
+    "assessment": _of("评估报告编号", "assessment"),
 }
+"""What a grade does to tiers is judged condition by condition."""
 
 UNKNOWN = Field(Text(), unclear)
 """A field that this table does not know."""

@@ -126,7 +126,7 @@ def _is_number(value: Any) -> bool:
 
 def _value(value: Any, say: Any) -> str:
     """A value as people write it."""
-    if value is None or value == "" or value == [] or value == {}:
+    if value is None or value == "" or (isinstance(value, list | tuple | dict) and not value):
         return str(say(_NONE))
     if isinstance(value, bool):
         return str(say(_YES if value else _NO))
@@ -134,9 +134,9 @@ def _value(value: Any, say: Any) -> str:
         return repr(value).removesuffix(".0")
     if isinstance(value, dict) and value.keys() <= {"zh", "en"}:
         return f'"{say(Text(zh=value.get("zh", ""), en=value.get("en", "")))}"'
-    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+    if isinstance(value, list | tuple) and not any(isinstance(item, dict | list | tuple) for item in value):
         return ", ".join(_value(item, say) for item in value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return str(len(value))
     if isinstance(value, dict):
         return ", ".join(f"{name} = {_value(item, say)}" for name, item in value.items())

@@ -30,6 +30,12 @@ async def test_reload_of_limits(system: System) -> None:
     system.park.write(system.folder)
     assert await system.listed(name) == alarm
 
+    system.park.with_point(point).write(system.folder)
+    unasked = await system.command("apply")
+    assert unasked.code == 1
+    assert f"tag {name} (Point PT-RELOAD): high limit 1.3 MPa -> 1.5 MPa" in unasked.output
+    assert await system.listed(name) == alarm
+
     await system.apply(system.park.with_point(point))
     await system.reading(name, 1.4)
     await system.listed(name, state=State.RETURNED_UNACKNOWLEDGED)
