@@ -48,7 +48,8 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
     tier = 0
     if moment.level > 0:
         early = level is not None and level.early
-        tier = rule.tier or tier_of(kind.alarm_class, moment.level, watched.gas, watched.place.grade, early=early)
+        own = rule.tier or (level.tier if level is not None else 0)
+        tier = own or tier_of(kind.alarm_class, moment.level, watched.gas, watched.place.grade, early=early)
     finite = math.isfinite(moment.value)
     figures = {n: f for n, f in zip(kind.figures, moment.figures, strict=False) if math.isfinite(f)}
     return ConditionChange(

@@ -2,7 +2,8 @@
 
 Tier 1-4 is red, orange, yellow, blue: urgency. The table is a project default, not a regulation; a rule may set its own
 tier. A hazard source of grade 1 or 2 (一级, 二级) moves a process alarm up by one tier, never past 1. An early warning,
-given before any limit was crossed, is yellow whatever it is about: the alarm itself must stand out from it.
+given before any limit was crossed, is yellow whatever it is about: the alarm itself must stand out from it. The levels
+of a risk index are colours by themselves, and stand outside of this table: the grade is in the index already.
 """
 
 from __future__ import annotations

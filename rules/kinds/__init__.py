@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
@@ -34,12 +35,13 @@ NO_ARRAY = np.dtype([("unused", "i8")])
 @dataclass(frozen=True, slots=True)
 class Level:
     """A level that a condition can reach. `limit` is None when no number was crossed; `early` is a warning that comes
-    before one is."""
+    before one is; `tier` is the urgency of a level that is one by itself, 0 leaves it to `schemas.tiers`."""
 
     name: str
     title: Text
     limit: float | None = None
     early: bool = False
+    tier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ judge the silence of the tags of link number `link` that lasted, under supervisi
 lower `due` to the `now` at which a silence that lasts will be long enough: a replay has no heartbeats to wait for."""
 
 
+Calm = Callable[[npt.NDArray[np.void]], tuple[npt.ArrayLike, npt.ArrayLike]]
+"""`calm(params) -> (above, below)`: two numbers for each row of `params`, or for all. NaN: every reading matters."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """Everything the engine knows about a rule kind.
@@ -104,7 +110,9 @@ class Kind:
     condition. A field `value` of `memory_dtype` is what the kind judges instead of the reading, in the unit that `unit`
     gives: it is told where no row is at hand. `figures` names what its changes carry beside the value; a field
     `figures` of `memory_dtype` holds them where no row is at hand. `bind` gives what `plan` and the checks get as
-    `params`, for a kind that needs more of the revision than tags; it must not raise.
+    `params`, for a kind that needs more of the revision than tags; it must not raise. `calm` says which readings change
+    nothing of a quiet condition: good ones strictly between two numbers. They are not shown to `rows` (`rules.screen`),
+    which makes a large healthy plant cheap; so a kind that remembers every reading has none.
     """
 
     name: str
@@ -124,6 +132,7 @@ class Kind:
     check_cell: Callable[[Sequence[Tag], Any], Iterable[Problem]] = lambda tags, params: ()
     unit: Callable[[Planned], str] = lambda planned: planned.tags[0].unit
     figures: tuple[str, ...] = ()
+    calm: Calm | None = None
     bind: Callable[[Any, Revision], Any] = lambda params, revision: params
     examples: tuple[Example, ...] = ()
 
