@@ -20,12 +20,23 @@ COMMANDS = {
     "apply": ("hazwatch.commands.apply", "apply", "Put a changed configuration into force in a running system."),
     "grade": ("hazwatch.commands.grade", "grade", "Grade the major hazard sources by what they hold, and say why."),
     "tags": ("hazwatch.config.commands", "tags", "Import tag lists from spreadsheets."),
+    "init": ("hazwatch.init.command", "init", "Propose a complete configuration with rules for a tag list."),
     "simulate": ("sensors_sim.command", "simulate", "Publish a simulated plant over MQTT."),
     "replay": ("hazwatch.replay.command", "replay", "Feed a recording through both folds on the recording's time."),
+    "train": (
+        "hazwatch.train.command",
+        "train",
+        "Learn a unit's healthy behaviour from a recording, for early warning.",
+    ),
     "backtest": (
         "hazwatch.commands.backtest",
         "backtest",
         "Replay two configurations over the same recordings and compare their alarms.",
+    ),
+    "shadow": (
+        "hazwatch.commands.shadow",
+        "shadow",
+        "Run a candidate beside the live rules of a running system, and compare their alarms.",
     ),
     "deadletters": (
         "hazwatch.commands.deadletters",

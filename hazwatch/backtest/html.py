@@ -56,6 +56,8 @@ def page(
     told: tuple[Story, Story],
     traces: Sequence[Traces],
     events: Sequence[Event],
+    *,
+    title: str = "Backtest",
 ) -> str:
     """The page of a report. `traces` are asked in their order for the values of a tag."""
     return "\n".join(
@@ -64,8 +66,9 @@ def page(
             '<html lang="en"><head><meta charset="utf-8">',
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             '<meta name="viewport" content="width=device-width">',
-            f"<title>Backtest: {escape(whole.old)} and {escape(whole.new)}</title>",
+            f"<title>{title}: {escape(whole.old)} and {escape(whole.new)}</title>",
             f"<style>{STYLE}</style></head><body>",
+            f"<h1>{title}</h1>",
             *_body(whole, comparison, told, traces, events),
             "</body></html>",
             "",
@@ -82,7 +85,7 @@ def _body(
 ) -> Iterator[str]:
     recording = whole.recording
     scene = Scene.of(told, comparison, events)
-    yield f"<h1>Backtest</h1><p>OLD {escape(whole.old)}<br>NEW {escape(whole.new)}</p>"
+    yield f"<p>OLD {escape(whole.old)}<br>NEW {escape(whole.new)}</p>"
     files = escape(", ".join(recording.files))
     yield f"<p>{files}: {recording.begin} to {recording.end}, {rows.duration(recording.days * 86_400)}</p>"
     yield from (f'<p class="note">{escape(note)}</p>' for note in whole.notes)

@@ -75,7 +75,7 @@ def backtest(
     """
     shape = Shape(tuple(name.strip() for name in time_columns.split(",")), time_format)
     if html is not None:
-        _check_writable(html)
+        check_writable(html)
     try:
         configs = _load(old, new)
         events = read_events(events_file) if events_file else None
@@ -160,7 +160,7 @@ def _some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _check_writable(html: Path) -> None:
+def check_writable(html: Path) -> None:
     """Refuse a page that cannot be written before minutes are spent on it."""
     if not html.absolute().parent.is_dir():
         raise click.UsageError(f"{html} cannot be written (there is no folder {html.parent}; make it first)")

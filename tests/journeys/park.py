@@ -107,6 +107,9 @@ POINTS = (
     pressure("lpg.PT-FALL"),
     pressure("lpg.PT-LOW"),
     pressure("lpg.PT-RELOAD"),
+    pressure("lpg.PT-SHADOW"),
+    Point("metal.CO-SHADOW-MISSED"),
+    Point("metal.CO-SHADOW-NEW"),
 )
 """The points of the journeys, each named after its own."""
 
