@@ -1,4 +1,4 @@
-"""A candidate beside the live rules, on both stacks: it hears the same readings, says what differs, and leaves no trace."""
+"""A candidate beside the live rules, on both stacks: it says what differs in alarms, and leaves no trace."""
 
 from __future__ import annotations
 
