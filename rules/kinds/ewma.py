@@ -17,7 +17,6 @@ a silence: too little data says nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -25,17 +24,15 @@ import numpy as np
 from rules import baseline
 from rules.admission import LIVE
 from rules.arl import ewma_threshold, spread
-from rules.baseline import is_ready, is_sample, learn, residual, usable
+from rules.charts import KNOWN, TOWER, charted, every_10_s, examples, sampled, worded
 from rules.compiling import kernel
-from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import IDLE, READING, step
-from rules.words import name, quantity
-from schemas.changes import AlarmClass, Side
+from rules.kinds import Example, Kind, Level, Planned
+from rules.verdicts import BEYOND, CLEAR, HOLDS
+from schemas.changes import AlarmClass
 from schemas.problems import Problem
-from schemas.registry import Measure, RuleCase, Tag
+from schemas.registry import RuleCase, Tag
 from schemas.text import Text
 
-HOLDS, BEYOND, CLEAR = 0, 1, 2
 RELEASE = 0.5
 """The share of the limit at which an alarm ends."""
 LEVEL = Level("deviation", Text(zh="平滑值偏离", en="deviation of the smoothed value"), early=True)
@@ -81,7 +78,6 @@ def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):
     m = np.int64(0)
-    basis = np.int64(READING)
     for i in range(n):
         j = index[i]
         if j < 0 or (flags[i] & LIVE) == 0:
@@ -91,18 +87,12 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             p = params[c]
             own = memory.own[c]
-            good = usable(p, v, quality[i])
-            if good and is_sample(own, p, at[i]):
-                if is_ready(own, p):
-                    _judge(own, p, p["sign"] * residual(own, p, v))
-                learn(memory, c, p, v, gates[c, 0]["phase"] == IDLE and own["verdict"] != BEYOND)
-            verdict = own["verdict"] if good else HOLDS
-            if verdict != BEYOND and conditions[c]["quiet"] != 0:
-                continue
-            told = own["value"] if own["begun"] != 0 and is_ready(own, p) else np.nan
-            m = step(
-                c, conditions, gates, setup, 1 if verdict == BEYOND else 0, 1 if verdict == CLEAR else 0, good,
-                flags[i], basis, at[i], now, append, i, told, quality[i], out, due, m,
+            good, sample, z = sampled(own, p, v, quality[i], at[i])
+            if z == z:
+                _judge(own, p, z)
+            m = charted(
+                memory, c, p, v, good, sample, conditions, gates, setup, flags[i], at[i], now, append, i, quality[i],
+                out, due, m,
             )  # fmt: skip
     return m
 
@@ -133,35 +123,12 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
     yield from baseline.check(tag, params)
 
 
-def say(said: Said) -> Text:
-    """Such as "1#塔 压力：平滑值比基准高约 0.12 MPa"."""
-    what = name(said.tag)
-    if said.level is None:
-        return Text(
-            zh=f"{what.zh}：平滑值已回到基准附近", en=f"{what.en}: its smoothed value is back near its baseline"
-        )
-    if not math.isfinite(said.value):
-        return Text(
-            zh=f"{what.zh}：平滑值偏离仍未解除", en=f"{what.en}: the deviation of its smoothed value has not ended"
-        )
-    size = quantity(float(f"{abs(said.value):.3g}"), said.tag.unit)
-    up = said.condition.side is Side.HIGH
-    return Text(
-        zh=f"{what.zh}：平滑值比基准{'高' if up else '低'}约 {size}",
-        en=f"{what.en}: its smoothed value is about {size} {'above' if up else 'below'} its baseline",
-    )
-
-
-_TOWER = Tag(
-    number=1, name="P-1", enterprise="e", measure=Measure.PRESSURE, unit="MPa", range_low=0.0, range_high=2.0,
-    period_s=10.0,
-)  # fmt: skip
-_KNOWN = {"mean": 1.0, "sigma": 0.01, "decorrelation_s": 10.0, "alarms_per_month": 1.0}
-
-
-def _every_10_s(*values: float) -> tuple[tuple[float, float], ...]:
-    return tuple((10.0 * n, value) for n, value in enumerate(values))
-
+say = worded(
+    normal=Text(zh="平滑值已回到基准附近", en="its smoothed value is back near its baseline"),
+    standing=Text(zh="平滑值偏离仍未解除", en="the deviation of its smoothed value has not ended"),
+    up=Text(zh="平滑值比基准高约 {size}", en="its smoothed value is about {size} above its baseline"),
+    down=Text(zh="平滑值比基准低约 {size}", en="its smoothed value is about {size} below its baseline"),
+)
 
 KIND = Kind(
     name="ewma",
@@ -179,34 +146,15 @@ KIND = Kind(
     source="Roberts 1959; run lengths by the integral equation of the chart (Crowder 1987).",
     examples=(
         Example(
-            _TOWER,
+            TOWER,
             RuleCase(
                 name="one false alarm a month gives L = 4.5: a shift of 2 sigma is seen with its seventh sample",
                 tag="P-1",
-                readings=_every_10_s(1.0, 0.99, 1.01, *(1.02,) * 10, *(1.0,) * 10),
+                readings=every_10_s(1.0, 0.99, 1.01, *(1.02,) * 10, *(1.0,) * 10),
                 expect=((90, "raise", "deviation"), (190, "return", "normal")),
             ),
-            _KNOWN,
+            KNOWN,
         ),
-        Example(
-            _TOWER,
-            RuleCase(
-                name="a drop is a condition of its own, and bad data says nothing",
-                tag="P-1",
-                readings=(*_every_10_s(1.0, 1.0), (15.0, 0.0, "BAD"), *((20.0 + 10.0 * n, 0.95) for n in range(4))),
-                expect=((40, "raise", "deviation"),),
-            ),
-            _KNOWN,
-        ),
-        Example(
-            _TOWER,
-            RuleCase(
-                name="a hundred samples are learned before anything is judged",
-                tag="P-1",
-                readings=_every_10_s(*(1.0, 1.01, 0.99, 1.0) * 25, *(1.04,) * 6),
-                expect=((1020, "raise", "deviation"),),
-            ),
-            {"decorrelation_s": 10.0, "learn_s": 1000.0, "baseline_s": 10_000.0},
-        ),
+        *examples("deviation"),
     ),
 )

@@ -36,8 +36,9 @@ from rules.compiling import kernel
 from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
-from rules.machine import IDLE, READING, step
+from rules.machine import IDLE
 from rules.theilsen import line, middle
+from rules.verdicts import BEYOND, CLEAR, HOLDS, conclude
 from rules.windows import remember
 from rules.words import duration, name, quantity
 from schemas.changes import AlarmClass, Side
@@ -55,7 +56,6 @@ RELEASE = 1.5
 """The warning ends when the limit is further away than so many horizons."""
 SLACK = 1.0 - 1e-9
 """For rounding in what is only a quick refusal."""
-HOLDS, BEYOND, CLEAR = 0, 1, 2
 
 
 class Params(Struct, frozen=True, kw_only=True):
@@ -195,7 +195,6 @@ def rows(  # type: ignore[no-untyped-def]
     m = np.int64(0)
     t = np.empty(SLOTS)
     y = np.empty(SLOTS)
-    basis = np.int64(READING)
     for i in range(n):
         j = index[i]
         if j < 0 or (flags[i] & LIVE) == 0:
@@ -208,14 +207,11 @@ def rows(  # type: ignore[no-untyped-def]
             good = usable(p, v, quality[i])
             if good and _take(memory, c, p, at[i], p["sign"] * v):
                 _judge(memory, c, p, gates[c, 0]["phase"] == IDLE, t, y)
-            verdict = own["verdict"] if good else HOLDS
-            if verdict != BEYOND and conditions[c]["quiet"] != 0:
-                continue
             told = own["value"] if own["filled"] > 0 else np.nan
             before = m
-            m = step(
-                c, conditions, gates, setup, 1 if verdict == BEYOND else 0, 1 if verdict == CLEAR else 0, good,
-                flags[i], basis, at[i], now, append, i, told, quality[i], out, due, m,
+            m = conclude(
+                own["verdict"], told, c, conditions, gates, setup, good, flags[i], at[i], now, append, i, quality[i],
+                out, due, m,
             )  # fmt: skip
             if own["filled"] > 0:
                 m = tell(out, before, m, own["figures"])

@@ -16,9 +16,10 @@ import numpy as np
 
 from rules.admission import DOUBTFUL, LATE, LIVE
 from rules.evaluator import Evaluator
+from rules.kinds import Kind, Planned, Said
 from rules.rulebook import check_rules, compile_rules
 from schemas.quality import Quality
-from schemas.registry import Rule, Tag
+from schemas.registry import Measure, Rule, Tag
 from schemas.time import SECOND, seconds
 from tests.laws.traces import START, revision
 
@@ -180,3 +181,87 @@ def second_of(at: float) -> int:
 
 def in_seconds(ns: int) -> float:
     return ns / SECOND
+
+
+class SlowChart:
+    """One side of a control chart in plain Python: `sample` judges a residual towards its side, and leaves `value` and
+    `verdict` ("beyond", "clear" or "")."""
+
+    def __init__(self, sign: float, params: Mapping[str, Any], period_s: float) -> None:
+        self.sign, self.baseline = sign, SlowBaseline(params, period_s)
+        self.run = 30 * 86400 / self.baseline.every / params["alarms_per_month"]
+        self.value, self.verdict = math.nan, ""
+        self.level, self.stated = 0, False
+
+    def sample(self, z: float) -> None:
+        raise NotImplementedError
+
+    def read(self, reading: Reading) -> tuple[int, float] | None:
+        """(level, value) when this reading changes the level."""
+        at, value, quality, flags = reading
+        if not flags & LIVE:
+            return None
+        usable = quality < UNCERTAIN and math.isfinite(value)
+        if usable and self.baseline.takes(at):
+            calm = self.level == 0
+            residual = self.baseline.residual(value)
+            if residual is not None:
+                self.sample(self.sign * residual)
+            self.baseline.learn(value, calm and self.verdict != "beyond")
+        level = self.level
+        if usable and self.verdict:
+            level = 1 if self.verdict == "beyond" else 0
+        if level == self.level and (self.stated or not usable):
+            return None
+        self.level, self.stated = level, True
+        return level, self.value
+
+
+def agrees(kernel: Kernel, readings: Sequence[Reading], references: Mapping[str, SlowChart]) -> None:
+    """The kernel says of each side what its slow reference says."""
+    got = kernel.feed(readings)
+    for side in kernel.sides:
+        wanted = [(row, *said) for row, reading in enumerate(readings) if (said := references[side].read(reading))]
+        mine = [(row, level, value) for row, of, level, value in got if of == side]
+        assert [w[:2] for w in wanted] == [g[:2] for g in mine]
+        np.testing.assert_allclose([g[2] for g in mine], [w[2] for w in wanted], rtol=1e-6, atol=1e-9)
+
+
+# What must hold of every chart, with a baseline of 100 and 1 that is given, or learned from 1000 s
+
+POINT = Tag(number=1, name="P-1", enterprise="works", measure=Measure.PRESSURE, unit="kPa", period_s=10.0)
+GIVEN = {"mean": 100.0, "sigma": 1.0}
+LEARNED = {"learn_s": 1000.0, "baseline_s": 4000.0}
+
+
+def keeps_the_chosen_rate(kind: str, asked: Mapping[str, Any], share: float) -> None:
+    """Ten false alarms a month of 300 points over seven days; `share` of them more or less with a learned baseline."""
+    tag = msgspec.structs.replace(POINT, period_s=60.0)
+    learning = 0 if "sigma" in asked else 1440
+    alarms, _ = healthy(kind, tag, {"alarms_per_month": 10.0, **asked}, 300, learning + 7 * 1440, 2)
+    wanted = 300 * 10.0 * 7 / 30
+    assert abs(alarms - wanted) < 3 * math.sqrt(wanted) + share * wanted
+
+
+def bad_data_neither_raises_nor_clears(kind: str) -> None:
+    for quality, flags in ((BAD, LIVE), (UNCERTAIN, LIVE), (GOOD, LATE)):
+        kernel = Kernel(kind, POINT, {**GIVEN, "decorrelation_s": 10.0})
+        kernel.feed(steady(5, 0.0, 100.0))
+        assert kernel.feed(steady(100, 100.0, 110.0, quality, flags)) == []
+        assert [said[1:3] for said in kernel.feed(steady(10, 2000.0, 110.0))] == [("high", 1)]
+        assert kernel.feed([*steady(100, 3000.0, 100.0, quality, flags), (5000.0, math.nan, GOOD, LIVE)]) == []
+        assert [said[1:3] for said in kernel.feed(steady(100, 3000.0, 100.0))] == [("high", 0)]
+
+
+def says_nothing_while_it_learns(kind: str) -> None:
+    kernel = Kernel(kind, POINT, {**LEARNED, "decorrelation_s": 10.0})
+    said = kernel.feed(steady(100, 0.0, 100.0))
+    assert [s[:3] for s in said] == [(0, "high", 0), (0, "low", 0)]
+    assert all(math.isnan(s[3]) for s in said)
+    assert [s[:3] for s in kernel.feed(steady(1, 1000.0, 101.0))] == [(0, "high", 1)]
+
+
+def words_of(kind: Kind, planned: Planned, value: float, raised: bool = True) -> tuple[str, str]:
+    """What it says of the first level, or of normal, in Chinese and in English."""
+    text = kind.say(Said(planned, planned.levels[0] if raised else None, value, GOOD, 0.0))
+    return text.zh, text.en

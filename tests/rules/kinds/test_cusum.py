@@ -5,76 +5,46 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import arl
-from rules.admission import LATE, LIVE
-from rules.kinds import Said
 from rules.kinds.cusum import KIND, Params
-from schemas.registry import Measure, Tag
 from tests.laws.settings import traces as laws
 from tests.rules.kinds.early import (
-    BAD,
-    GOOD,
+    GIVEN,
+    LEARNED,
     NUMBERS,
-    UNCERTAIN,
+    POINT,
     Kernel,
-    Reading,
-    SlowBaseline,
+    SlowChart,
+    agrees,
+    bad_data_neither_raises_nor_clears,
     drifting,
     good,
-    healthy,
+    keeps_the_chosen_rate,
     problems,
-    steady,
+    says_nothing_while_it_learns,
+    words_of,
 )
 
-TAG = Tag(number=1, name="P-1", enterprise="works", measure=Measure.PRESSURE, unit="kPa", period_s=10.0)
-GIVEN = {"mean": 100.0, "sigma": 1.0}
-LEARNED = {"learn_s": 1000.0, "baseline_s": 4000.0}
 
-
-class SlowCusum:
-    """One side in plain Python."""
-
+class SlowCusum(SlowChart):
     def __init__(self, sign: float, params: dict[str, Any]) -> None:
-        self.sign, self.baseline = sign, SlowBaseline(params, TAG.period_s)
+        super().__init__(sign, params, POINT.period_s)
         self.k = params["shift"] / 2
-        run = 30 * 86400 / self.baseline.every / params["alarms_per_month"]
-        self.h = arl.cusum_threshold(self.k, 2 * run)
+        self.h = arl.cusum_threshold(self.k, 2 * self.run)
         self.since: list[float] = []  # residuals since S was last 0
-        self.score, self.value, self.verdict = 0.0, math.nan, ""
-        self.level, self.stated = 0, False
+        self.score = 0.0
 
-    def read(self, reading: Reading) -> tuple[int, float] | None:
-        """(level, value) when this reading changes the level."""
-        at, value, quality, flags = reading
-        if not flags & LIVE:
-            return None
-        usable = quality < UNCERTAIN and math.isfinite(value)
-        if usable and self.baseline.takes(at):
-            self._sample(value)
-        level = self.level
-        if usable and self.verdict:
-            level = 1 if self.verdict == "beyond" else 0
-        if level == self.level and (self.stated or not usable):
-            return None
-        self.level, self.stated = level, True
-        return level, self.value
-
-    def _sample(self, value: float) -> None:
-        calm = self.level == 0
-        z = self.baseline.residual(value)
-        if z is not None:
-            self.score = max(0.0, self.score + self.sign * z - self.k)
-            self.since = [*self.since, z] if self.score else []
-            self.value = self.baseline.sigma * sum(self.since) / len(self.since) if self.since else 0.0
-            self.verdict = "beyond" if self.score > self.h else "" if self.score else "clear"
-            self.score = min(self.score, self.h)
-        self.baseline.learn(value, calm and self.verdict != "beyond")
+    def sample(self, z: float) -> None:
+        self.score = max(0.0, self.score + z - self.k)
+        self.since = [*self.since, self.sign * z] if self.score else []
+        self.value = self.baseline.sigma * sum(self.since) / len(self.since) if self.since else 0.0
+        self.verdict = "beyond" if self.score > self.h else "" if self.score else "clear"
+        self.score = min(self.score, self.h)
 
 
 @laws(250)
@@ -91,19 +61,13 @@ def test_it_says_what_the_slow_reference_says(
     """10^5 readings in the full form."""
     known = {**known, "learn_s": 100 * decorrelation}
     params = {**known, "decorrelation_s": decorrelation, "shift": shift, "alarms_per_month": rate}
-    readings = drifting(seed, 400, TAG.period_s)
-    got = Kernel("cusum", TAG, params).feed(readings)
-    for side, sign in (("high", 1.0), ("low", -1.0)):
-        reference = SlowCusum(sign, params)
-        wanted = [(row, *said) for row, reading in enumerate(readings) if (said := reference.read(reading))]
-        mine = [(row, level, value) for row, of, level, value in got if of == side]
-        assert [w[:2] for w in wanted] == [g[:2] for g in mine]
-        np.testing.assert_allclose([g[2] for g in mine], [w[2] for w in wanted], rtol=1e-6, atol=1e-9)
+    references = {side: SlowCusum(sign, params) for side, sign in (("high", 1.0), ("low", -1.0))}
+    agrees(Kernel("cusum", POINT, params), drifting(seed, 400, POINT.period_s), references)
 
 
 def with_h(h: float, **params: Any) -> Kernel:
     """A kernel whose threshold is set by hand, as in the textbooks."""
-    kernel = Kernel("cusum", TAG, {"decorrelation_s": 10.0, **params})
+    kernel = Kernel("cusum", POINT, {"decorrelation_s": 10.0, **params})
     kernel.evaluator.compiled.params["h"] = h
     return kernel
 
@@ -157,60 +121,39 @@ def test_its_run_lengths_are_those_of_the_tables(shift: float) -> None:
 
 @pytest.mark.parametrize(("known", "share"), [({"mean": 0.0, "sigma": 1.0}, 0.0), ({}, 0.1)])
 def test_a_healthy_week_keeps_the_chosen_rate(known: dict[str, float], share: float) -> None:
-    """Ten false alarms a month of 300 points over seven days; with a learned baseline a tenth more or less."""
-    tag = msgspec.structs.replace(TAG, period_s=60.0)
-    learning = 0 if known else 1440
-    alarms, _ = healthy("cusum", tag, {"alarms_per_month": 10.0, **known}, 300, learning + 7 * 1440, 2)
-    wanted = 300 * 10.0 * 7 / 30
-    assert abs(alarms - wanted) < 3 * math.sqrt(wanted) + share * wanted
+    keeps_the_chosen_rate("cusum", known, share)
 
 
 def test_bad_uncertain_and_late_readings_neither_raise_nor_clear() -> None:
-    for quality, flags in ((BAD, LIVE), (UNCERTAIN, LIVE), (GOOD, LATE)):
-        kernel = Kernel("cusum", TAG, {**GIVEN, "decorrelation_s": 10.0})
-        kernel.feed(steady(5, 0.0, 100.0))
-        assert kernel.feed(steady(100, 100.0, 110.0, quality, flags)) == []
-        assert [said[1:3] for said in kernel.feed(steady(10, 2000.0, 110.0))] == [("high", 1)]
-        assert kernel.feed([*steady(100, 3000.0, 100.0, quality, flags), (5000.0, math.nan, GOOD, LIVE)]) == []
-        assert [said[1:3] for said in kernel.feed(steady(100, 3000.0, 100.0))] == [("high", 0)]
+    bad_data_neither_raises_nor_clears("cusum")
 
 
 def test_while_it_learns_it_says_nothing_and_no_number() -> None:
-    kernel = Kernel("cusum", TAG, {**LEARNED, "decorrelation_s": 10.0})
-    (first, second) = kernel.feed(steady(100, 0.0, 100.0))
-    assert first[:3] == (0, "high", 0) and second[:3] == (0, "low", 0)
-    assert math.isnan(first[3]) and math.isnan(second[3])
-    assert [said[:3] for said in kernel.feed(steady(1, 1000.0, 101.0))] == [(0, "high", 1)]
+    says_nothing_while_it_learns("cusum")
 
 
 def test_every_bad_parameter_is_named_with_its_cure() -> None:
-    assert problems("cusum", TAG, sides="up", shift=0.0) == ["shift", "sides"]
+    assert problems("cusum", POINT, sides="up", shift=0.0) == ["shift", "sides"]
 
 
 def test_its_threshold_follows_from_the_rate() -> None:
     """One a month of one side at a sample in 10 s: h is near 10.6; two sides have half of it each."""
-    (one,) = KIND.plan([TAG], Params(alarms_per_month=1.0, decorrelation_s=10.0, sides="high"))
+    (one,) = KIND.plan([POINT], Params(alarms_per_month=1.0, decorrelation_s=10.0, sides="high"))
     assert one.values["h"] == pytest.approx(10.6, abs=0.05)
-    both = list(KIND.plan([TAG], Params(alarms_per_month=2.0, decorrelation_s=10.0)))
+    both = list(KIND.plan([POINT], Params(alarms_per_month=2.0, decorrelation_s=10.0)))
     assert [p.side for p in both] == ["high", "low"]
     assert [p.values["h"] for p in both] == pytest.approx([one.values["h"]] * 2)
 
 
 def test_its_words() -> None:
-    high, low = KIND.plan([TAG], Params())
-    level = high.levels[0]
-
-    def say(planned: Any, value: float, raised: bool = True) -> tuple[str, str]:
-        text = KIND.say(Said(planned, level if raised else None, value, GOOD, 0.0))
-        return text.zh, text.en
-
-    assert say(high, 0.12345) == (
+    high, low = KIND.plan([POINT], Params())
+    assert words_of(KIND, high, 0.12345) == (
         "P-1 压力：均值已上移约 0.123 kPa",
         "P-1 pressure: its mean has shifted up by about 0.123 kPa",
     )
-    assert say(low, -0.12345)[1] == "P-1 pressure: its mean has shifted down by about 0.123 kPa"
-    assert say(high, math.nan)[1] == "P-1 pressure: the shift of its mean has not ended"
-    assert say(high, 0.0, raised=False) == (
+    assert words_of(KIND, low, -0.12345)[1] == "P-1 pressure: its mean has shifted down by about 0.123 kPa"
+    assert words_of(KIND, high, math.nan)[1] == "P-1 pressure: the shift of its mean has not ended"
+    assert words_of(KIND, high, 0.0, raised=False) == (
         "P-1 压力：均值与基准一致",
         "P-1 pressure: its mean agrees with the baseline",
     )
