@@ -1,6 +1,7 @@
 """Cases: examples beside a rule, run through a real fold (`hazwatch check`, and the examples of every kind).
 
-A case gives readings by second, of its tag or of others that it names, and the changes that must come of them. Around
+A case gives readings by second, of its tag or of others that it names, and the changes that must come of them. A
+reading carries the time at which it comes, unless the case says what its clock says. Around
 the readings the link is up, a heartbeat comes every 5 s and a tick every second, as in life. Only the rule of the case
 is asked.
 """
@@ -31,7 +32,8 @@ _EPISODE = (Change.RAISE, Change.RISE, Change.FALL, Change.RETURN)
 _TICK = encode(Tick(by="case"))
 
 Seen = tuple[float, str, str]
-Row = tuple[int, Tag, float, int]
+Row = tuple[int, Tag, float, int, int]
+"""(ns of receipt since the start, tag, value, quality, ns of its own time since the start)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _refused(rule: Rule, case: RuleCase, problem: Problem) -> CaseResult:
 
 
 def _readings(case: RuleCase, known: Mapping[str, Tag], path: str) -> tuple[list[Row], list[Problem]]:
-    """The readings as (ns since the start, tag, value, quality), and what is wrong with them."""
+    """The readings, and what is wrong with them."""
     rows: list[Row] = []
     problems: list[Problem] = []
     latest = 0
@@ -98,8 +100,10 @@ def _readings(case: RuleCase, known: Mapping[str, Tag], path: str) -> tuple[list
                 reading = (at, *rest)
         match reading:
             case (int() | float() as at, int() | float() | None as value):
-                name = "GOOD" if value is not None else "NO_VALUE"
+                name, clock = "GOOD" if value is not None else "NO_VALUE", at
             case (int() | float() as at, int() | float() | None as value, str() as name):
+                clock = at
+            case (int() | float() as at, int() | float() | None as value, str() as name, int() | float() as clock):
                 pass
             case _:
                 cure = 'write [second, value] or [second, value, "QUALITY"], of another tag [second, "tag", value]'
@@ -116,7 +120,7 @@ def _readings(case: RuleCase, known: Mapping[str, Tag], path: str) -> tuple[list
             problems.append(Problem.of(where, f"there is no quality {name!r}", f"one of: {listed}"))
             continue
         number_read = float("nan") if value is None else float(value)
-        rows.append((seconds(at), known[tag], number_read, Quality[name.upper()]))
+        rows.append((seconds(at), known[tag], number_read, Quality[name.upper()], seconds(clock)))
     return rows, problems
 
 
@@ -143,13 +147,13 @@ def _changes(revision: Revision, rule: Rule, tag: Tag, rows: Sequence[Row], last
         revision, number=max(1, revision.number), tags=tuple(tags.values()), rules=(alone, *limits)
     )
     fold = Fold(compile_rules(small, 0, 1), 0, 1)
-    records: list[tuple[int, int, Kind, bytes | tuple[int, float, int]]] = []
+    records: list[tuple[int, int, Kind, bytes | tuple[int, float, int, int]]] = []
     up = [encode(Link(name=link, up=True)) for link in sorted({t.link for t in tags.values()})]
     for second in range(last_s + 1):
         if second % BEAT_EVERY_S == 0:
             records += ((second * SECOND, 0, Kind.LINK, beat) for beat in up)
         records.append((second * SECOND, 1, Kind.TICK, _TICK))
-    records += ((at, 2, Kind.READINGS, (of.number, value, quality)) for at, of, value, quality in rows)
+    records += ((at, 2, Kind.READINGS, (of.number, value, quality, clock)) for at, of, value, quality, clock in rows)
     records.sort(key=lambda r: r[:2])
     found: list[ConditionChange] = []
     for offset, (at, _, kind, value) in enumerate(records):
@@ -157,8 +161,8 @@ def _changes(revision: Revision, rule: Rule, tag: Tag, rows: Sequence[Row], last
         if isinstance(value, bytes):
             found += fold.apply(offset, now, kind, value)
         else:
-            number, read, quality = value
-            found += fold.apply_readings(offset, now, batch([number], [now], [read], [quality]))
+            number, read, quality, clock = value
+            found += fold.apply_readings(offset, now, batch([number], [START + clock], [read], [quality]))
     return found
 
 
