@@ -120,9 +120,10 @@ class Entry(Struct, frozen=True, kw_only=True):
     """A process or a piece of equipment.
 
     It is recognised in a cell by one of `words` (regular expressions over names and titles) together with one of
-    `gases` or something that it must measure; `always` belongs to every plant. `supervised` is its number in the
-    Chinese list of 18 hazardous processes under key supervision, 0 for others, and `key_parameters` what that list
-    wants watched, whether or not it comes as a tag. `uses` are the entries of equipment that such a plant has.
+    `gases` or, in a cell without gas points, something that it must measure; `always` belongs to every plant.
+    `supervised` is its number in the Chinese list of 18 hazardous processes under key supervision, 0 for others, and
+    `key_parameters` what that list wants watched, whether or not it comes as a tag. `uses` are the entries of equipment
+    that such a plant has.
     """
 
     id: str
@@ -151,8 +152,12 @@ class LibraryError(ValueError):
 
 
 def told(tag: Tag) -> str:
-    """All that a tag list says of a tag in words."""
-    return " ".join((tag.name, tag.title.zh, tag.title.en, tag.equipment))
+    """All that a tag list says of a tag in words; what glues the parts of a name together counts as space."""
+    return plain(" ".join((tag.name, tag.title.zh, tag.title.en, tag.equipment)))
+
+
+def plain(text: str) -> str:
+    return re.sub(r"[\s_.:-]+", " ", text)
 
 
 def samples(entry: Entry, enterprise: str, hazard_source: str) -> Iterator[Tag]:
