@@ -38,6 +38,7 @@ COMMANDS = {
         "shadow",
         "Run a candidate beside the live rules of a running system, and compare their alarms.",
     ),
+    "tune": ("hazwatch.commands.tune", "tune", "Propose deadband and delays for limits that chatter, from history."),
     "deadletters": (
         "hazwatch.commands.deadletters",
         "deadletters",

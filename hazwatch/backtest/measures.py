@@ -98,12 +98,12 @@ def chattering(calls: Iterable[Call]) -> dict[Condition, list[list[int]]]:
             times[call.condition, level].append(call.at_ns)
     marked: dict[Condition, Counter[int]] = defaultdict(Counter)
     for (condition, _), found in times.items():
-        marked[condition] |= Counter(_frequent(found))  # a call that crosses two levels is still one
-    return {condition: _runs(sorted(found.elements())) for condition, found in sorted(marked.items()) if found}
+        marked[condition] |= Counter(frequent(found))  # a call that crosses two levels is still one
+    return {condition: runs(sorted(found.elements())) for condition, found in sorted(marked.items()) if found}
 
 
-def _frequent(times: Sequence[int]) -> list[int]:
-    """The times that have two others with them within a minute; `times` are sorted."""
+def frequent(times: Sequence[int]) -> list[int]:
+    """The times (ns) that have two others with them within a minute; `times` are sorted."""
     keep = [False] * len(times)
     for i in range(len(times) - CHATTER_RAISES + 1):
         last = i + CHATTER_RAISES - 1
@@ -112,7 +112,7 @@ def _frequent(times: Sequence[int]) -> list[int]:
     return [at for at, kept in zip(times, keep, strict=True) if kept]
 
 
-def _runs(times: Sequence[int]) -> list[list[int]]:
+def runs(times: Sequence[int]) -> list[list[int]]:
     """The times in groups with more than a minute between them."""
     runs: list[list[int]] = []
     for at in times:

@@ -78,7 +78,7 @@ def calmer(park: Park) -> Park:
 
 async def test_shadow_of_a_running_system(system: System, tmp_path: Path) -> None:
     candidate = calmer(system.park).write(tmp_path)
-    before = {topic: len(await system.recorded(topic)) for topic in ("registry", "state", "deadletter")}
+    before = {topic: len(await system.recorded(topic)) for topic in ("registry", "deadletter")}
     page = tmp_path / "shadow.html"
     async with shadow(system, candidate, "--warm-up", "5s", "--html", str(page)) as running:
         await running.line("alarms LIVE")

@@ -1,0 +1,101 @@
+"""What one setting would have done on one tag: alarms, chattering, false and missed alarms, delay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from hazwatch.backtest.intervals import Interval, total, touches, union, within, without
+from hazwatch.backtest.measures import frequent, runs
+from hazwatch.tune.gate import NEVER, Ints, Samples, Setting, alarms
+from schemas.time import MINUTE, SECOND
+
+FLEETING = MINUTE
+"""An alarm that ends sooner leaves nobody the time to do anything about it (a choice of this project)."""
+
+
+class Side(NamedTuple):
+    """One side of a tag: `limits` from the first level on, `real` its real excursions (ns, sorted, disjoint)."""
+
+    name: str
+    sign: float
+    limits: tuple[float, ...]
+    real: tuple[Interval, ...]
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a setting does on one side of a tag.
+
+    `calls` are alarms that call for attention, `false` those at which no excursion was real, `bursts` how often they
+    chatter (3 times or more in a minute), `chattering` the alarms in these, `fleeting` those that ended within a
+    minute. `found` and `missed` count real excursions. `far` is the share of the time without a real excursion in which
+    the alarm stood, `mar` the share of real excursions' time in which it did not; None where there was no such time.
+    `delay_s` is how long after the beginning of a real excursion the alarm came, on average over those found.
+    """
+
+    side: str
+    calls: int
+    false: int
+    bursts: int
+    chattering: int
+    fleeting: int
+    found: int
+    missed: int
+    far: float | None
+    mar: float | None
+    delay_s: float | None
+
+
+def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: int = 0) -> Told:
+    """Judge a setting on one side. `lead_ns` is how long before a real excursion an alarm is no false one."""
+    begin, end = int(samples.at[0]), int(samples.at[-1])
+    levels = [alarms(samples, limit, side.sign, setting, gap_ns) for limit in side.limits]
+    times = np.unique(np.concatenate([raised for raised, _ in levels]))
+    stood = union(_spells(levels[0], end)) if levels else []
+    chatter = [at for raised, _ in levels for at in frequent(raised.tolist())]
+    bursts = runs(sorted(chatter))
+    windows = union((a - lead_ns, b) for a, b in side.real)
+    delays = [found for a, b in side.real if (found := _delay(stood, a, b, lead_ns)) is not None]
+    normal = without([(begin, end)], windows)
+    abnormal = within(side.real, begin, end)
+    normal_ns, abnormal_ns = total(normal), total(abnormal)
+    return Told(
+        side=side.name,
+        calls=len(times),
+        false=sum(not _answers(windows, stood, at) for at in times.tolist()),
+        bursts=len(bursts),
+        chattering=sum(len(run) for run in bursts),
+        fleeting=int(sum(((ended - raised) < FLEETING).sum() for raised, ended in levels[:1])),
+        found=len(delays),
+        missed=len(side.real) - len(delays),
+        far=_within_all(stood, normal) / normal_ns if normal_ns else None,
+        mar=1 - _within_all(stood, abnormal) / abnormal_ns if abnormal_ns else None,
+        delay_s=sum(delays) / len(delays) / SECOND if delays else None,
+    )
+
+
+def _spells(level: tuple[Ints, Ints], end: int) -> list[Interval]:
+    raised, ended = level
+    return [(a, max(a, end) if b == NEVER else b) for a, b in zip(raised.tolist(), ended.tolist(), strict=True)]
+
+
+def _answers(windows: Sequence[Interval], stood: Sequence[Interval], at: int) -> bool:
+    """Whether the alarm that was raised at a moment has to do with a real excursion: it stands in one."""
+    spell = next(((a, b) for a, b in stood if a <= at <= b), (at, at))
+    return touches(windows, at, spell[1])
+
+
+def _delay(stood: Sequence[Interval], begin: int, end: int, lead_ns: int) -> int | None:
+    """How long after its beginning an excursion was in alarm; 0 when it was already, None when it never was."""
+    for a, b in stood:
+        if b >= begin - lead_ns and a <= end:
+            return max(0, a - begin)
+    return None
+
+
+def _within_all(stood: Sequence[Interval], windows: Sequence[Interval]) -> int:
+    """How much of the windows an alarm stood; both are unions."""
+    return total(stood) - total(without(stood, windows))
