@@ -46,6 +46,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "mixture": (Rule(id="mixture", kind="mixture", tags=("metal.CO-115", "metal.CO-116")),),
     "vote": (Rule(id="vote", kind="vote", tags=CO),),
     "zone": (Rule(id="zone", kind="zone", tags=CO),),
+    "risk": (Rule(id="risk", kind="risk"),),
 }
 """Process kind -> the rules under which it watches the week; `limits` is there by default."""
 CHOSEN_RATE = {"cusum", "ewma"}
