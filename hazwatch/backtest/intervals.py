@@ -44,6 +44,19 @@ def without(pairs: Iterable[Interval], holes: Sequence[Interval]) -> list[Interv
     return out
 
 
+def common(one: Sequence[Interval], other: Sequence[Interval]) -> int:
+    """How long a moment lies in both; each is a union already."""
+    found = i = k = 0
+    while i < len(one) and k < len(other):
+        (a, b), (c, d) = one[i], other[k]
+        found += max(0, min(b, d) - max(a, c))
+        if b < d:
+            i += 1
+        else:
+            k += 1
+    return found
+
+
 def touches(pairs: Sequence[Interval], begin: int, end: int) -> bool:
     """Whether `begin` to `end` has a moment in common with the pairs, which are a union."""
     k = bisect_right(pairs, end, key=lambda pair: pair[0])

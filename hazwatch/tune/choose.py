@@ -2,8 +2,9 @@
 
 The rule, in the order of its parts: (1) no real excursion that is found now may be missed; (2) of those the settings
 that end the chattering and leave at most a tenth of the alarms in bursts and fleeting alarms, or if there is none those
-that leave fewest; (3) of those the shortest on-delay, because only that makes alarms later; (4) then the least time in
-alarm without a real excursion; (5) then the shortest off-delay and the smallest deadband. It is a choice of ours.
+that leave fewest; (3) of those the shortest on-delay, because only that makes alarms later; (4) then the fewest false
+alarms and the least time in alarm without a real excursion; (5) then the shortest off-delay and the smallest deadband.
+It is a choice of ours.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return sum(side.chattering + side.fleeting for side in self.sides)
 
     @property
+    def false(self) -> int:
+        return sum(side.false for side in self.sides)
+
+    @property
     def far(self) -> float:
         """The larger false-alarm rate of both sides."""
         return max((side.far or 0.0 for side in self.sides), default=0.0)
@@ -62,7 +67,7 @@ def best(now: Outcome, tried: Sequence[Outcome]) -> Outcome:
     if not quiet:
         least = min((one.bursts, one.annoying) for one in allowed)
         quiet = [one for one in allowed if (one.bursts, one.annoying) == least]
-    found = min(quiet, key=lambda one: (one.on_delay_s, one.far, one.off_delay_s, one.deadband))
+    found = min(quiet, key=lambda one: (one.on_delay_s, *_price(one)))
     return found if (found.bursts, found.annoying) < (now.bursts, now.annoying) else now
 
 
@@ -76,5 +81,9 @@ def trade(now: Outcome, tried: Sequence[Outcome]) -> list[Outcome]:
     return [by_delay[delay] for delay in sorted(by_delay)]
 
 
-def _rank(one: Outcome) -> tuple[bool, int, int, float, float, float]:
-    return not one.keeps, one.bursts, one.annoying, one.far, one.off_delay_s, one.deadband
+def _rank(one: Outcome) -> tuple[bool, int, int, int, float, float, float]:
+    return not one.keeps, one.bursts, one.annoying, *_price(one)
+
+
+def _price(one: Outcome) -> tuple[int, float, float, float]:
+    return one.false, one.far, one.off_delay_s, one.deadband

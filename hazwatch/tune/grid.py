@@ -15,7 +15,8 @@ from schemas.setpoints import SIDES, default_deadband
 ON_S = (0.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0)
 OFF_S = (0.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 PERIODS = (1.5, 2.5, 3.5, 5.5, 10.5)
-"""Delays of slow tags: an on-delay that ends before the next reading only delays."""
+SLOW_S = 5.0
+"""Delays of tags with a longer period, in periods: an on-delay that ends before the next reading only delays."""
 SIGMAS = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Deadbands in standard deviations of the noise; twice that is what gas points start with."""
 
@@ -38,15 +39,18 @@ def longest_on_delay(tag: Tag) -> float:
 
 def _on_delays(tag: Tag, now: float) -> list[float]:
     most = longest_on_delay(tag)
-    tried = [*ON_S, *(_rounded(periods * tag.period_s) for periods in PERIODS)]
+    tried = (*ON_S, *_slow(tag))
     useful = {delay for delay in tried if delay <= most and (delay == 0 or delay > tag.period_s)}
     return sorted(useful | ({now} if now <= most else set()))
 
 
 def _off_delays(tag: Tag, now: float) -> list[float]:
-    slow = [_rounded(periods * tag.period_s) for periods in PERIODS]
-    useful = {delay for delay in (*OFF_S, *slow) if delay == 0 or delay >= tag.period_s}
+    useful = {delay for delay in (*OFF_S, *_slow(tag)) if delay == 0 or delay >= tag.period_s}
     return sorted(useful | {now})
+
+
+def _slow(tag: Tag) -> list[float]:
+    return [_rounded(periods * tag.period_s) for periods in PERIODS] if tag.period_s > SLOW_S else []
 
 
 def _deadbands(tag: Tag, now: float, sigma: float) -> list[float]:

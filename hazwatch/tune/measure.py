@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from hazwatch.backtest.intervals import Interval, total, touches, union, within, without
+from hazwatch.backtest.intervals import Interval, common, total, touches, union, within, without
 from hazwatch.backtest.measures import frequent, runs
 from hazwatch.tune.gate import NEVER, Ints, Samples, Setting, alarms
 from schemas.time import MINUTE, SECOND
@@ -71,8 +72,8 @@ def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: i
         fleeting=int(sum(((ended - raised) < FLEETING).sum() for raised, ended in levels[:1])),
         found=len(delays),
         missed=len(side.real) - len(delays),
-        far=_within_all(stood, normal) / normal_ns if normal_ns else None,
-        mar=1 - _within_all(stood, abnormal) / abnormal_ns if abnormal_ns else None,
+        far=common(stood, normal) / normal_ns if normal_ns else None,
+        mar=1 - common(stood, abnormal) / abnormal_ns if abnormal_ns else None,
         delay_s=sum(delays) / len(delays) / SECOND if delays else None,
     )
 
@@ -84,18 +85,14 @@ def _spells(level: tuple[Ints, Ints], end: int) -> list[Interval]:
 
 def _answers(windows: Sequence[Interval], stood: Sequence[Interval], at: int) -> bool:
     """Whether the alarm that was raised at a moment has to do with a real excursion: it stands in one."""
-    spell = next(((a, b) for a, b in stood if a <= at <= b), (at, at))
-    return touches(windows, at, spell[1])
+    place = bisect_right(stood, at, key=lambda spell: spell[0]) - 1
+    end = max(at, stood[place][1]) if place >= 0 else at
+    return touches(windows, at, end)
 
 
 def _delay(stood: Sequence[Interval], begin: int, end: int, lead_ns: int) -> int | None:
     """How long after its beginning an excursion was in alarm; 0 when it was already, None when it never was."""
-    for a, b in stood:
-        if b >= begin - lead_ns and a <= end:
-            return max(0, a - begin)
-    return None
-
-
-def _within_all(stood: Sequence[Interval], windows: Sequence[Interval]) -> int:
-    """How much of the windows an alarm stood; both are unions."""
-    return total(stood) - total(without(stood, windows))
+    place = bisect_left(stood, begin - lead_ns, key=lambda spell: spell[1])
+    if place == len(stood) or stood[place][0] > end:
+        return None
+    return max(0, stood[place][0] - begin)
