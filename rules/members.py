@@ -15,8 +15,8 @@ while nobody is heard, so after an outage of all of them the first to come back 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from rules.windows import remember
 from schemas.changes import Side
 from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN, Quality
-from schemas.registry import Tag
+from schemas.registry import Struct, Tag
 from schemas.text import Text
 from schemas.time import seconds
 
@@ -39,6 +39,16 @@ VOTE_1, VOTE_2, PAST_1, PAST_2, USABLE, GOOD, SICK = 1, 2, 4, 8, 16, 32, 64
 """What a reading says: at the first or second limit; back past limit and deadband; a number that may raise; one that
 may lower; one that rule kind `quality` calls bad data."""
 VOTES = VOTE_1 | VOTE_2
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """What all groups are asked: see each kind's `Params`."""
+
+    window_s: float = 60.0
+    side: Literal["high", "low"] = "high"
+    silent_s: float | None = None
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
 
 
 def group_dtype(most: int, *more: tuple[str, str] | tuple[str, str, tuple[int, ...]]) -> np.dtype[np.void]:
@@ -161,6 +171,21 @@ def pass_time(p, own, now):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def attend(p, held, c, s, v, q, quiet, live, at, now):  # type: ignore[no-untyped-def]
+    """Take a reading of member s of condition c in. Returns what it says, 0 where it leaves nothing to judge."""
+    own = held.own[c]
+    pass_time(p, own, now)
+    said = reads(p, s, v, q)
+    votes = said & VOTES != 0
+    if not live and not votes:
+        return 0
+    hear(p, held, c, s, said, live, at, now)
+    if said & USABLE == 0 or (not votes and own["standing"] == 0 and quiet != 0):
+        return 0
+    return said
+
+
+@kernel
 def tally(p, held, c, now):  # type: ignore[no-untyped-def]
     """Masks of members: voting at level 1 and 2, not back from level 1 and 2 (voting ones included), bad or silent.
 
@@ -190,6 +215,7 @@ def tally(p, held, c, now):  # type: ignore[no-untyped-def]
             else:
                 vote_2 |= bit if counts else 0
                 up_2 |= bit if up else 0
+    held.own[c]["standing"] = ones(vote_1 | up_1)
     return vote_1, vote_2, up_1, up_2, sick
 
 
@@ -227,8 +253,9 @@ def title_of(tags: Sequence[Tag], side: Side, level: int) -> Level:
     return next(named for p in found if p is not None and (named := p.levels[level - 1]) is not None)
 
 
-def group_values(tags: Sequence[Tag], side: Side, most: int, window_s: float, silent_s: float | None) -> dict[str, Any]:
+def group_values(tags: Sequence[Tag], group: Group, most: int) -> dict[str, Any]:
     """The members' numbers for a `group_dtype`."""
+    side = Side(group.side)
     plain = {"limit_1": math.nan, "limit_2": math.nan, "range_low": -math.inf, "range_high": math.inf}
     judged = [plain if (p := by_limits(tag, side)) is None else dict(p.values) for tag in tags]
     values: dict[str, Any] = {
@@ -236,10 +263,10 @@ def group_values(tags: Sequence[Tag], side: Side, most: int, window_s: float, si
         "members": len(tags),
         "level_1": able(tags, side, 1),
         "level_2": able(tags, side, 2),
-        "window": seconds(window_s),
+        "window": seconds(group.window_s),
         "longest": seconds(max(t.period_s for t in tags)),
         "number": [t.number for t in tags],
-        "silent": [seconds(t.stale_s if silent_s is None else silent_s) for t in tags],
+        "silent": [seconds(t.stale_s if group.silent_s is None else group.silent_s) for t in tags],
         "highest": [highest(t) for t in tags],
     }
     for field in ("limit_1", "limit_2", "deadband", "range_low", "range_high", "over"):
@@ -248,28 +275,43 @@ def group_values(tags: Sequence[Tag], side: Side, most: int, window_s: float, si
     return {**values, **padded}
 
 
+def planned(tags: Sequence[Tag], group: Group, levels: Iterable[Level | None], values: Mapping[str, Any]) -> Planned:
+    """The condition of a group; it has the place of its first member."""
+    return Planned(
+        tags=tuple(tags),
+        side=Side(group.side),
+        levels=tuple(levels),
+        on_delay_s=group.on_delay_s,
+        off_delay_s=group.off_delay_s,
+        values=values,
+        samples=len(tags),
+    )
+
+
 LIMITS = {"high": ("high", "high_high"), "low": ("low", "low_low")}
 """The limits of each side by the names that the registry gives them."""
 
 
-def check_member(tag: Tag, side: str, window_s: float, silent_s: float | None) -> Iterator[Problem]:
+def check_member(tag: Tag, group: Group) -> Iterator[Problem]:
     """A member needs a limit to reach, and its vote must outlast the time until its next reading, or it flickers."""
-    first, second = LIMITS[side]
+    first, second = LIMITS[group.side]
     if getattr(tag.limits, first) is None and getattr(tag.limits, second) is None:
-        message = f"{tag.name} has no limit on the {side} side, so it can never vote"
+        message = f"{tag.name} has no limit on the {group.side} side, so it can never vote"
         yield Problem.of("tags", message, f"give it a {first} limit, or name only tags that have one")
-    if not (math.isfinite(window_s) and window_s >= 3 * tag.period_s):
-        message = f"{tag.name} reads every {tag.period_s:g} s, so its votes would lapse within {window_s:g} s"
-        yield Problem.of("params.window_s", message, f"three periods or more: {3 * tag.period_s:g}")
-    if silent_s is not None and not (math.isfinite(silent_s) and silent_s >= 3 * tag.period_s):
-        message = f"{tag.name} reads every {tag.period_s:g} s, so after {silent_s:g} s it would often be bad"
-        yield Problem.of("params.silent_s", message, f"three periods or more: {3 * tag.period_s:g}")
-
-
-def check_delays(on_delay_s: float, off_delay_s: float) -> Iterator[Problem]:
-    for field, given in (("on_delay_s", on_delay_s), ("off_delay_s", off_delay_s)):
+    for field, then in (("window_s", "its votes would lapse within"), ("silent_s", "it would often be bad after")):
+        given = getattr(group, field)
+        if given is not None and not (math.isfinite(given) and given >= 3 * tag.period_s):
+            message = f"{tag.name} reads every {tag.period_s:g} s, so {then} {given:g} s"
+            yield Problem.of(f"params.{field}", message, f"three periods or more: {3 * tag.period_s:g}")
+    for field in ("on_delay_s", "off_delay_s"):
+        given = getattr(group, field)
         if not (math.isfinite(given) and given >= 0):
             yield Problem.of(f"params.{field}", f"{given:g} is no length of time", "0 or more")
+
+
+def check_number(tags: Sequence[Tag], most: int, what: str, cure: str) -> Iterator[Problem]:
+    if len(tags) > most:
+        yield Problem.of("tags", f"{len(tags)} tags of cell {tags[0].cell_key!r} are more than the {most} {what}", cure)
 
 
 def chosen(tags: Sequence[Tag], mask: int) -> Iterator[Tag]:

@@ -22,7 +22,6 @@ may vote, and never lower. A late reading may add its vote.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -36,34 +35,32 @@ from rules.members import (
     GOOD,
     LIMITS,
     SAMPLE,
-    USABLE,
-    VOTES,
+    Group,
     able,
-    check_delays,
+    attend,
     check_member,
+    check_number,
     chosen,
     group_dtype,
     group_values,
-    hear,
     masks,
     memory_dtype,
     names,
     ones,
-    pass_time,
-    reads,
+    planned,
     tally,
     title_of,
 )
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
+from schemas.registry import Limits, Measure, RuleCase, Tag
 from schemas.text import Text
 
 MOST = 16
 """More instruments than this measure no one thing."""
 
 
-class Params(Struct, frozen=True, kw_only=True):
+class Params(Group, frozen=True, kw_only=True):
     """`m` votes are needed; `n` is how many members there must be. With 0 it is as many as the rule names in each cell,
     and a cell with a single one has no vote, so give `n` where a certain group is meant.
 
@@ -74,11 +71,6 @@ class Params(Struct, frozen=True, kw_only=True):
 
     m: int = 2
     n: int = 0
-    window_s: float = 60.0
-    side: Literal["high", "low"] = "high"
-    silent_s: float | None = None
-    on_delay_s: float = 0.0
-    off_delay_s: float = 0.0
 
 
 PARAMS = group_dtype(MOST, ("needed", "i8"))
@@ -109,17 +101,10 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             p = params[c]
             own = memory.own[c]
-            pass_time(p, own, now)
-            s = memory.slot[k]
-            said = reads(p, s, value[i], quality[i])
-            votes_now = said & VOTES != 0
-            if not live and not votes_now:
-                continue
-            hear(p, memory, c, s, said, live, at[i], now)
-            if said & USABLE == 0 or (not votes_now and own["standing"] == 0 and conditions[c]["quiet"] != 0):
+            said = attend(p, memory, c, memory.slot[k], value[i], quality[i], conditions[c]["quiet"], live, at[i], now)
+            if said == 0:
                 continue
             vote_1, vote_2, up_1, up_2, sick = tally(p, memory, c, now)
-            own["standing"] = ones(vote_1 | up_1)
             beyond, clear = 0, 0
             needed = _needed(p, p["level_1"], sick & ~vote_1)
             if needed != 0:
@@ -160,18 +145,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     tags = tags[:MOST]
     levels = tuple(_levels(tags, params))
     if any(levels):
-        yield Planned(
-            tags=tuple(tags),
-            side=Side(params.side),
-            levels=levels,
-            on_delay_s=params.on_delay_s,
-            off_delay_s=params.off_delay_s,
-            values={
-                **group_values(tags, Side(params.side), MOST, params.window_s, params.silent_s),
-                "needed": params.m,
-            },
-            samples=len(tags),
-        )
+        yield planned(tags, params, levels, {**group_values(tags, params, MOST), "needed": params.m})
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
@@ -179,8 +153,7 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
         yield Problem.of("params.m", f"{params.m} votes would always be there", "1 or more")
     if params.n < 0 or 0 < params.n < params.m:
         yield Problem.of("params.n", f"{params.m} of {params.n} can never be reached", "m or more, or leave it out")
-    yield from check_member(tag, params.side, params.window_s, params.silent_s)
-    yield from check_delays(params.on_delay_s, params.off_delay_s)
+    yield from check_member(tag, params)
 
 
 def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:
@@ -191,9 +164,7 @@ def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:
     elif 1 < len(tags) < params.m:
         message = f"{params.m} votes are needed, but cell {cell!r} has {len(tags)} of the tags: {listed}"
         yield Problem.of("params.m", message, "fewer votes, or more tags")
-    if len(tags) > MOST:
-        message = f"{len(tags)} tags of cell {cell!r} are more than the {MOST} that can vote"
-        yield Problem.of("tags", message, "name fewer, or use kind zone")
+    yield from check_number(tags, MOST, "that can vote", "name fewer, or use kind zone")
 
 
 def say(said: Said) -> Text:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -35,24 +35,22 @@ from rules.members import (
     FIGURES,
     GOOD,
     SAMPLE,
-    USABLE,
-    VOTES,
-    check_delays,
+    Group,
+    attend,
     check_member,
+    check_number,
     group_dtype,
     group_values,
-    hear,
     masks,
     memory_dtype,
     names,
     ones,
-    pass_time,
-    reads,
+    planned,
     tally,
 )
-from schemas.changes import AlarmClass, Side
+from schemas.changes import AlarmClass
 from schemas.problems import Problem
-from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
+from schemas.registry import Limits, Measure, RuleCase, Tag
 from schemas.text import Text
 
 MOST = 48
@@ -60,7 +58,7 @@ METRES_PER_DEGREE = 111_320.0
 """Of latitude, and of longitude at the equator."""
 
 
-class Params(Struct, frozen=True, kw_only=True):
+class Params(Group, frozen=True, kw_only=True):
     """`k1` and `k2` positions in alarm are level 1 and 2 (`k2` 0: not by number), each at least `share` (0 to 1) of the
     positions that work; `one_is_enough`: one detector at its second limit is level 2.
 
@@ -74,11 +72,6 @@ class Params(Struct, frozen=True, kw_only=True):
     share: float = 0.0
     one_is_enough: bool = True
     apart_m: float = 1.0
-    window_s: float = 60.0
-    side: Literal["high", "low"] = "high"
-    silent_s: float | None = None
-    on_delay_s: float = 0.0
-    off_delay_s: float = 0.0
 
 
 PARAMS = group_dtype(MOST, ("k1", "i8"), ("k2", "i8"), ("one", "i8"), ("share", "f8"), ("position", "i8", (MOST,)))
@@ -114,17 +107,10 @@ def rows(  # type: ignore[no-untyped-def]
             c = members[k]
             p = params[c]
             own = memory.own[c]
-            pass_time(p, own, now)
-            s = memory.slot[k]
-            said = reads(p, s, value[i], quality[i])
-            votes_now = said & VOTES != 0
-            if not live and not votes_now:
-                continue
-            hear(p, memory, c, s, said, live, at[i], now)
-            if said & USABLE == 0 or (not votes_now and own["standing"] == 0 and conditions[c]["quiet"] != 0):
+            said = attend(p, memory, c, memory.slot[k], value[i], quality[i], conditions[c]["quiet"], live, at[i], now)
+            if said == 0:
                 continue
             vote_1, vote_2, up_1, up_2, sick = tally(p, memory, c, now)
-            own["standing"] = ones(vote_1 | up_1)
             working = _positions(p, (1 << p["members"]) - 1 & ~(sick & ~vote_1))
             # 1e-9: a share of 0.3 of 10 is 3, whatever the last bit says
             least = math.ceil(p["share"] * working - 1e-9)
@@ -187,25 +173,18 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     """One condition for the cell; it has the place of its first detector."""
     tags = tags[:MOST]
     places = positions(tags, params.apart_m)
-    count, side = len(set(places)), Side(params.side)
-    values = group_values(tags, side, MOST, params.window_s, params.silent_s)
+    count = len(set(places))
+    values = group_values(tags, params, MOST)
     by_one = params.one_is_enough and values["level_2"] != 0
     reachable = (params.k1 <= count, by_one or 0 < params.k2 <= count)
     values |= {"k1": params.k1, "k2": params.k2 or NEVER, "one": by_one, "share": params.share}
     values["position"] = [*places, *[0] * (MOST - len(places))]
     if any(reachable) and len(tags) > 1:
-        yield Planned(
-            tags=tuple(tags),
-            side=side,
-            levels=tuple(
-                Level(name, title, float(k or 1)) if able else None
-                for (name, title), k, able in zip(LEVELS, (params.k1, params.k2), reachable, strict=True)
-            ),
-            on_delay_s=params.on_delay_s,
-            off_delay_s=params.off_delay_s,
-            values=values,
-            samples=len(tags),
+        levels = (
+            Level(name, title, float(k or 1)) if able else None
+            for (name, title), k, able in zip(LEVELS, (params.k1, params.k2), reachable, strict=True)
         )
+        yield planned(tags, params, levels, values)
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
@@ -218,16 +197,13 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
         yield Problem.of("params.share", f"{params.share:g} is no share", "0 to 1")
     if not (math.isfinite(params.apart_m) and params.apart_m >= 0):
         yield Problem.of("params.apart_m", f"{params.apart_m:g} is no distance", "0 or more")
-    yield from check_member(tag, params.side, params.window_s, params.silent_s)
-    yield from check_delays(params.on_delay_s, params.off_delay_s)
+    yield from check_member(tag, params)
 
 
 def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:
     """A cell with a single tag is no zone and is passed over."""
     cell, listed = tags[0].cell_key, ", ".join(t.name for t in tags[:5])
-    if len(tags) > MOST:
-        message = f"{len(tags)} tags of cell {cell!r} are more than the {MOST} of a zone"
-        yield Problem.of("tags", message, "make two rules of it")
+    yield from check_number(tags, MOST, "of a zone", "make two rules of it")
     count = len(set(positions(tags, params.apart_m if params.apart_m >= 0 else 0.0)))
     for field, k in (("k1", params.k1), ("k2", params.k2)):
         # a second level by number that a small cell cannot reach is no mistake while one detector is enough
