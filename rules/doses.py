@@ -13,18 +13,15 @@ of its own before them: numba takes a record that only goes on after another one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from rules.admission import lateness_s
 from rules.compiling import kernel
 from rules.kinds.limits import lowest
-from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN, Quality
-from schemas.registry import Measure, Tag
+from schemas.registry import Tag
 from schemas.time import MS
-from schemas.units import UnitError, conversion
 
 OVER_RANGE = int(Quality.OVER_RANGE)
 MOST = 1000.0
@@ -67,6 +64,13 @@ def counted(v, q, top, over):  # type: ignore[no-untyped-def]
 def is_good(v, q, low, high):  # type: ignore[no-untyped-def]
     """Whether a reading may lower a level: good, and within the measuring range."""
     return q < FIRST_UNCERTAIN and v >= low and v <= high and v - v == 0.0
+
+
+@kernel
+def heard(v, q, live, p):  # type: ignore[no-untyped-def]
+    """(concentration, is it one, is it good) of a reading; `p` has the fields of `SCALE`."""
+    concentration = counted(v, q, p["top"], p["over"])
+    return concentration, concentration == concentration, live and is_good(v, q, p["low"], p["high"])
 
 
 @kernel
@@ -114,40 +118,3 @@ def scale(tag: Tag, limit: float, hold_s: float) -> dict[str, float]:
         "over": float(known),
         "hold": round(min(lateness_s(tag), hold_s) * 1000),
     }
-
-
-def limit_of(tag: Tag, limit: float | None, unit: str, listed: float | None) -> float | None:
-    """The limit in the tag's unit: as given in `unit` ("" is the tag's), else the `listed` one (mg/m3), else None.
-    Raises `UnitError`."""
-    if limit is None:
-        return None if listed is None else conversion("mg/m3", tag.unit, tag.cas)(listed)
-    return limit if not unit else conversion(unit, tag.unit, tag.cas)(limit)
-
-
-def check_limit(
-    tag: Tag, limit: float | None, unit: str, listed: float | None, what: str, place: str = "params.limit"
-) -> Iterator[Problem]:
-    """What is wrong with the limit that `limit_of` would give; `place` is where the rule may give it."""
-    if tag.measure is not Measure.GAS:
-        yield Problem.of("tags", f"{tag.name} measures no gas", 'ask only gas points: measures = ["gas"]')
-        return
-    if limit is not None and not (math.isfinite(limit) and limit > 0):
-        yield Problem.of(place, f"{limit:g} is no limit", "a number above 0")
-        return
-    if limit is None and unit:
-        yield Problem.of(f"{place}_unit", "a unit without a limit", f"give {place} too")
-    try:
-        found = limit_of(tag, limit, unit, listed)
-    except UnitError as error:
-        yield Problem.of(place, f"{tag.name}: {error.reason}", error.cure)
-        return
-    if found is None:
-        message = f"{tag.name}: the table of gases has no {what} of {tag.cas or 'a gas without CAS number'}"
-        yield Problem.of(place, message, f"give it in {place}, or leave the tag out")
-
-
-def check_reach(tag: Tag, limit: float | None) -> Iterator[Problem]:
-    """A mean can only be above a limit that lies within the measuring range."""
-    if limit is not None and tag.range_high is not None and limit >= tag.range_high:
-        message = f"{tag.name}: the limit {limit:.5g} {tag.unit} is not below the end of the range {tag.range_high:g}"
-        yield Problem.of("params.limit", message, "it would never be reached: use a detector with a wider range")

@@ -8,12 +8,15 @@ sum is meant for gases with a similar effect; `gases` names them by CAS number, 
 count. It adds to the limits of the points and replaces none.
 
 A reading counts for its tag's gap, by the clock of the partition; behind that its gas is missing and adds nothing, so
-the index is at least what is told. It falls at 90 % of the level (for `off_delay_s`), at a good reading while every
-detector has a good one that still counts.
+the index is at least what is told: a level that is passed without it is passed with it. It falls at 90 % of the level
+(for `off_delay_s`), at a good reading while every detector has a good one that still counts.
 
 - **Bad** readings are missing ones: they neither raise nor clear. **Uncertain** ones and those out of range count and
   may raise, and keep the index from falling. **Over range** counts as the end of the range.
 - **Late** readings are not used: a newer one of the same detector is there already.
+- The figures are `coverage`, the share of the detectors with a reading that counts, and `largest`, the greatest C/L.
+- Fixed detectors measure the air at their places and not what a person breathes: this is a warning, no measurement of
+  exposure.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ import numpy as np
 from rules.admission import LATE, LIVE, lateness_s
 from rules.compiling import kernel
 from rules.doses import MOST as MOST_LIMITS
-from rules.doses import check_limit, counted, is_good, limit_of
+from rules.doses import counted, is_good
+from rules.exposure import LEVELS, check_bounds, check_limit, limit_of, listed
+from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
 from rules.machine import READING, step
@@ -80,7 +85,7 @@ PARAMS = np.dtype(
     ],
     align=True,
 )
-MEMORY = np.dtype([("value", "f8")])
+MEMORY = np.dtype([("value", "f8"), ("figures", "f8", (2,))])
 SAMPLE = np.dtype(
     [
         ("number", "i8"),  # whose reading it is: a revision may put another tag into this place
@@ -94,9 +99,10 @@ SAMPLE = np.dtype(
 
 @kernel
 def _index(p, samples, start, now):  # type: ignore[no-untyped-def]
-    """The sum of shares, and whether every detector has a good reading that still counts."""
+    """The sum of shares, whether every detector has a good reading that still counts, how many have any, and the
+    largest share."""
     each = p["each"]
-    total, highest, known, of = 0.0, 0.0, True, np.int64(0)
+    total, highest, largest, known, counts, of = 0.0, 0.0, 0.0, True, 0, np.int64(0)
     for s in range(p["members"]):
         if each["gas"][s] != of:
             total += highest
@@ -105,9 +111,11 @@ def _index(p, samples, start, now):  # type: ignore[no-untyped-def]
         if sample["number"] != each["number"][s] or now - sample["seen"] > each["hold"][s]:
             known = False
         else:
+            counts += 1
             highest = max(highest, sample["share"])
+            largest = max(largest, highest)
             known = known and sample["good"] != 0
-    return total + highest, known
+    return total + highest, known, counts, largest
 
 
 @kernel
@@ -137,8 +145,9 @@ def rows(  # type: ignore[no-untyped-def]
                 sample["seen"] = now
                 sample["share"] = concentration / each["limit"][s]
                 sample["good"] = 1 if good else 0
-                total, known = _index(p, samples, rings[c], now)
+                total, known, counts, largest = _index(p, samples, rings[c], now)
                 own[c]["value"] = total
+                own[c]["figures"][0], own[c]["figures"][1] = counts / p["members"], largest
                 beyond = (1 if total > p["level_1"] else 0) | (2 if total > p["level_2"] else 0)
                 good = good and known
                 if known:
@@ -146,10 +155,12 @@ def rows(  # type: ignore[no-untyped-def]
                     clear |= 2 if total <= p["clear"] * p["level_2"] else 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
+            before = m
             m = step(
                 c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i,
                 own[c]["value"], q, out, due, m,
             )  # fmt: skip
+            m = tell(out, before, m, own[c]["figures"])
     return m
 
 
@@ -172,11 +183,6 @@ def _own_limits(params: Params) -> dict[str, tuple[float | None, str]]:
     return found
 
 
-def _listed(tag: Tag) -> float | None:
-    found = gas(tag.cas) if tag.cas else None
-    return None if found is None else found.oel_mg_m3
-
-
 def _counts(tag: Tag, params: Params) -> bool:
     return not params.gases or tag.cas in params.gases
 
@@ -188,7 +194,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     chosen = [t for t in tags if t.measure is Measure.GAS and _counts(t, params)]
     for tag in chosen:
         limit, unit = own.get(tag.cas, (None, ""))
-        limit = limit_of(tag, limit, unit, _listed(tag))
+        limit = limit_of(tag, limit, unit, listed(tag, "oel_mg_m3"))
         if limit is not None:
             limits[tag.number] = limit
     gases = list(dict.fromkeys(t.cas for t in chosen if t.number in limits))
@@ -232,7 +238,7 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
         return
     if tag.measure is not Measure.GAS or _counts(tag, params):
         limit, unit = own.get(tag.cas, (None, ""))
-        yield from check_limit(tag, limit, unit, _listed(tag), "occupational limit", "params.limits")
+        yield from check_limit(tag, limit, unit, listed(tag, "oel_mg_m3"), "occupational limit", "params.limits")
     for cas in params.gases:
         if not is_cas(cas):
             yield Problem.of("params.gases", f"{cas!r} is no CAS number", "such as 71-43-2")
@@ -240,10 +246,7 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
         yield Problem.of("params.level_1", f"{params.level_1:g} is not possible", "above 0, at most 10; usually 1")
     if params.level_2 != 0 and not params.level_1 < params.level_2 <= 100:
         yield Problem.of("params.level_2", f"{params.level_2:g} is not possible", "above level_1, or 0 for none")
-    for field, low, high in (("clear_share", 0.5, 1.0), ("on_delay_s", 0.0, 60.0), ("off_delay_s", 0.0, 3600.0)):
-        given = getattr(params, field)
-        if not low <= given <= high:
-            yield Problem.of(f"params.{field}", f"{given:g} is not possible", f"{low:g} to {high:g}")
+    yield from check_bounds(params, LEVELS)
 
 
 def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:
@@ -317,6 +320,7 @@ KIND = Kind(
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
     unit=lambda planned: "1",
+    figures=("coverage", "largest"),
     source="Sum of C/L for gases with a similar effect as in GBZ 2.1-2019; level 2 and delays are project defaults.",
     examples=(
         Example(
@@ -328,6 +332,16 @@ KIND = Kind(
                 expect=((4, "raise", "mixture"),),
             ),
             others=(_TOLUENE, _XYLENE),
+        ),
+        Example(
+            _BENZENE,
+            RuleCase(
+                name="benzene alone is 1.1 of its limit: what is not heard adds nothing, and cannot take it back",
+                tag="B-1",
+                readings=((0, 3.3), (0, "T-1", None, "BAD"), (2, 3.3), (4, 3.3)),
+                expect=((3, "raise", "mixture"),),
+            ),
+            others=(_TOLUENE,),
         ),
         Example(
             _BENZENE,

@@ -14,8 +14,17 @@ is reached, and may be switched off (`warn_min = 0`).
 Shifts begin at the same times of day, in a zone without daylight saving; a reading belongs to the shift of its event
 time. A clock that is set, ahead or back, keeps the sum.
 
+In long shifts the body has more to take up and less time to recover. With `reduction` the sum is divided by the h hours
+of the longest shift of the schedule, 8 at least, and the limit is multiplied by
+
+    daily:   RF = 8 / h x (24 - h) / 16
+    weekly:  RF = 40 / w x (168 - w) / 128  for w hours of work a week, at most 8 / h
+
 - The limit is the rule's own; without one, the PC-TWA of the table of gases, converted into the tag's unit by the gas's
-  molar mass at 20 °C. For shifts of 12 h the sum is still divided by 8 h, as the limit is one of a working day.
+  molar mass at 20 °C. Without `reduction` the sum of a shift of 12 h is still divided by 8 h, as the limit is one of a
+  working day.
+- The figures are `left`, the minutes left in this shift at the present concentration (none where the limit would not be
+  reached), `mean`, the mean over the time that readings cover, and `coverage`, their share of the shift so far.
 - **Bad** readings are missing ones: they neither raise nor clear. **Uncertain** ones and those out of range add to the
   sum and may raise; their time does not count as good. **Over range** counts as the end of the range.
 - **Late** readings are not used: the sum has passed their time.
@@ -27,40 +36,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
-from rules.doses import MINUTE_MS, SCALE, STATE, advance, check_limit, check_reach, counted, is_good, limit_of, scale
+from rules.doses import MINUTE_MS, SCALE, STATE, advance, heard, scale
+from rules.exposure import (
+    ahead,
+    check_bounds,
+    check_dose,
+    every_minute,
+    limit_of,
+    listed,
+    say_left,
+    unit,
+)
+from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
-from rules.words import name, quantity
+from rules.shifts import PARAMS as SHIFTS
+from rules.shifts import Schedule, carried, lengths, shift_of
+from rules.shifts import check as check_shifts
+from rules.shifts import values as shift_values
+from rules.words import name, number, quantity
 from schemas.changes import AlarmClass, Side
-from schemas.gases import gas
 from schemas.problems import Problem
-from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
+from schemas.registry import Limits, Measure, RuleCase, Tag
 from schemas.text import Text
-from schemas.time import DAY, HOUR, MINUTE, MS
+from schemas.time import HOUR, MS
 
 REFERENCE = 480 * MINUTE_MS
-"""The 8 hours of a limit, whatever the shift's length."""
+"""The 8 hours of a limit."""
 LONGEST_HOLD_S = 900.0
 MOST_PERIOD_S = 300.0
-MOST_SHIFTS = 4
 
 
-class Params(Struct, frozen=True, kw_only=True):
+class Params(Schedule, frozen=True, kw_only=True):
     """`limit` in `limit_unit` ("" is the tag's unit; "mg/m3" is converted), none for the table's; `action_share` the
     share of it that is the action level; `shifts` the times of day at which shifts begin, in the zone `utc_offset_h`
-    (h); `coverage` the share of a shift that must be covered before a level falls (0.5 to 1); `warn_min` the minutes
-    left at which to warn, once they last for `warn_delay_s` (s)."""
+    (h); `reduction` of the limit for long shifts: none, daily, or weekly with `week_h` hours of work a week (h);
+    `coverage` the share of a shift that must be covered before a level falls (0.5 to 1); `warn_min` the minutes left at
+    which to warn, once they last for `warn_delay_s` (s)."""
 
-    limit: float | None = None
-    limit_unit: str = ""
     action_share: float = 0.5
-    shifts: tuple[str, ...] = ("00:00", "08:00", "16:00")
-    utc_offset_h: float = 8.0
+    reduction: Literal["none", "daily", "weekly"] = "none"
+    week_h: float = 40.0
     coverage: float = 0.75
     warn_min: float = 30.0
     warn_delay_s: float = 60.0
@@ -73,48 +95,24 @@ PARAMS = np.dtype(
         ("limit", "f8"),
         ("coverage", "f8"),
         ("warn", "f8"),  # ms
-        ("offset", "i8"),  # of the zone (ns)
-        ("start_1", "i8"),  # ns of the day; what is not used lies behind the day's end
-        ("start_2", "i8"),
-        ("start_3", "i8"),
-        ("start_4", "i8"),
-        ("last", "i8"),  # the latest of them
+        ("reference", "i8"),  # ms that the sum is divided by
+        *SHIFTS,
         ("ahead", "i8"),  # 1 for the minutes left, whose sum is that of the condition before
     ],
     align=True,
 )
-MEMORY = np.dtype(STATE, align=True)
-
-
-@kernel
-def _shift(at, p):  # type: ignore[no-untyped-def]
-    """When the shift of this instant began and when it ends (ns)."""
-    local = at + p["offset"]
-    of_day = local % DAY
-    begins, ends = p["last"] - DAY, p["start_1"]
-    if of_day >= p["start_1"]:
-        begins, ends = p["start_1"], p["start_2"]
-    if of_day >= p["start_2"]:
-        begins, ends = p["start_2"], p["start_3"]
-    if of_day >= p["start_3"]:
-        begins, ends = p["start_3"], p["start_4"]
-    if of_day >= p["start_4"]:
-        begins, ends = p["start_4"], p["start_1"] + DAY
-    midnight = at - of_day
-    return midnight + begins, midnight + ends
+MEMORY = np.dtype([("figures", "f8", (3,)), *STATE], align=True)
 
 
 @kernel
 def _add(s, p, concentration, good, at, now):  # type: ignore[no-untyped-def]
     """Take one reading into the sum of its shift; returns when that began and when it ends."""
     first = s["seen"] == 0
-    said, held, held_good = s["at"], s["held"], s["held_good"]
+    before, held, held_good = s["at"], s["held"], s["held_good"]
     passed = advance(s, p, concentration, good, at, now)
-    begins, ends = _shift(s["at"], p)
-    before = s["at"] - passed * MS
-    if before < begins and said < begins and not first:
-        # a new shift, and not a clock that was set; the reading before it still held for a while
-        over = max(0, min(before + p["hold"] * MS, s["at"]) - begins) // MS
+    begins, ends = shift_of(s["at"], p)
+    over = carried(s, p, before, passed, begins)
+    if over >= 0 and not first:
         s["dose"] = held * over
         s["covered"] = over
         s["good"] = over if held_good != 0 else 0
@@ -133,171 +131,155 @@ def rows(  # type: ignore[no-untyped-def]
         if j < 0 or (flags[i] & LATE) != 0:
             continue
         q = quality[i]
+        live = (flags[i] & LIVE) != 0
         for k in range(first[j], first[j + 1]):
             c = members[k]
             p = params[c]
             s = memory[c]
-            concentration = counted(value[i], q, p["top"], p["over"])
-            good = (flags[i] & LIVE) != 0 and is_good(value[i], q, p["low"], p["high"])
+            concentration, usable, good = heard(value[i], q, live, p)
             beyond, clear = 0, 0
-            if concentration == concentration:
+            if usable:
                 own = memory[c - p["ahead"]]
                 if p["ahead"] == 0:
                     begins, ends = _add(s, p, concentration, good, at[i], now)
-                    dose = s["dose"]
-                    s["value"] = dose / REFERENCE
-                    beyond = (1 if dose > p["action"] * REFERENCE else 0) | (2 if dose > p["limit"] * REFERENCE else 0)
+                    s["value"] = s["dose"] / p["reference"]
+                most = p["limit"] * p["reference"]
+                left = max(0.0, most - own["dose"])
+                if left > 0.0:
+                    left = left / concentration if concentration > 0.0 else np.inf
+                    if left > (ends - own["at"]) // MS:
+                        left = np.inf
+                if p["ahead"] == 0:
+                    action = p["action"] * p["reference"]
+                    beyond = (1 if s["dose"] > action else 0) | (2 if s["dose"] > most else 0)
                     clear = 3 & ~beyond
                 else:
-                    left = max(0.0, p["limit"] * REFERENCE - own["dose"])
-                    if left > 0.0:
-                        left = left / concentration if concentration > 0.0 else np.inf
-                        if left > (ends - own["at"]) // MS:
-                            left = np.inf
                     s["value"] = left / MINUTE_MS
                     beyond = 1 if left <= p["warn"] else 0
                     clear = 1 if left >= 2.0 * p["warn"] else 0
-                if own["good"] < p["coverage"] * ((own["at"] - begins) // MS):
+                elapsed = (own["at"] - begins) // MS
+                s["figures"][0] = left / MINUTE_MS
+                s["figures"][1] = own["dose"] / own["covered"] if own["covered"] > 0 else np.nan
+                s["figures"][2] = own["covered"] / elapsed if elapsed > 0 else np.nan
+                if own["good"] < p["coverage"] * elapsed:
                     good = False
                     clear = 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
+            before = m
             m = step(
                 c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i, s["value"],
                 q, out, due, m,
             )  # fmt: skip
+            m = tell(out, before, m, s["figures"])
     return m
 
 
 ACTION = Text(zh="行动水平", en="action level")
 LIMIT = Text(zh="8 小时接触限值", en="8-hour limit")
+REDUCED = Text(zh="折减限值", en="reduced limit")
 LEFT = Text(zh="剩余停留时间", en="time left to stay")
 
 
-def _limit(tag: Tag, params: Params) -> float | None:
-    found = gas(tag.cas) if tag.cas else None
-    return limit_of(tag, params.limit, params.limit_unit, None if found is None else found.pc_twa_mg_m3)
+def hours(params: Params) -> float:
+    """The hours that the sum is divided by: 8, or those of the longest shift where its limit is reduced."""
+    return 8.0 if params.reduction == "none" else max(8.0, max(lengths(params)) / HOUR)
 
 
-def _of_day(text: str) -> int | None:
-    """Nanoseconds of the day of "08:00"; None when it is no such time."""
-    hours, colon, minutes = text.partition(":")
-    if not (colon and len(minutes) == 2 and 1 <= len(hours) <= 2 and (hours + minutes).isascii()):
-        return None
-    if not (hours + minutes).isdigit() or int(hours) > 23 or int(minutes) > 59:
-        return None
-    return int(hours) * HOUR + int(minutes) * MINUTE
+def factor(params: Params) -> float:
+    """By how much the limit is reduced; never so little that more would be allowed than in a shift of 8 hours."""
+    h = hours(params)
+    if params.reduction == "none":
+        return 1.0
+    if params.reduction == "daily":
+        return 8.0 / h * (24.0 - h) / 16.0
+    return min(8.0 / h, 40.0 / params.week_h * (168.0 - params.week_h) / 128.0)
 
 
 def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     """The sum of each tag, and right after it the minutes left."""
-    starts = sorted(found for text in params.shifts if (found := _of_day(text)) is not None)
-    padded = [*starts, *[starts[0] + DAY] * (MOST_SHIFTS - len(starts))]
     for tag in tags:
-        limit = _limit(tag, params)
+        limit = limit_of(tag, params.limit, params.limit_unit, listed(tag, "pc_twa_mg_m3"))
         if limit is None:
             continue
+        limit *= factor(params)
         action = limit * params.action_share
         values = {
             **scale(tag, limit, LONGEST_HOLD_S),
-            **{f"start_{n}": start for n, start in enumerate(padded, 1)},
-            "last": starts[-1],
-            "offset": round(params.utc_offset_h * HOUR),
+            **shift_values(params),
             "action": action,
             "limit": limit,
             "coverage": params.coverage,
             "warn": params.warn_min * MINUTE_MS,
+            "reference": round(hours(params) * 60) * MINUTE_MS,
         }
-        levels = (Level("twa_action", ACTION, action), Level("twa", LIMIT, limit))
+        levels = (
+            Level("twa_action", ACTION, action),
+            Level("twa", LIMIT if params.reduction == "none" else REDUCED, limit),
+        )
         yield Planned((tag,), Side.HIGH, levels, values=values)
-        if params.warn_min > 0:
-            yield Planned(
-                tags=(tag,),
-                side=Side.LOW,
-                levels=(Level("twa_soon", LEFT, params.warn_min, early=True),),
-                on_delay_s=params.warn_delay_s,
-                values={**values, "ahead": 1},
-            )
+        yield from ahead(tag, params, (Level("twa_soon", LEFT, params.warn_min, early=True),), values)
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
-    found = gas(tag.cas) if tag.cas else None
-    listed = None if found is None else found.pc_twa_mg_m3
-    problems = list(check_limit(tag, params.limit, params.limit_unit, listed, "8-hour limit (PC-TWA)"))
-    yield from problems or check_reach(tag, _limit(tag, params))
-    if tag.period_s > MOST_PERIOD_S:
-        message = f"{tag.name} reads every {tag.period_s:g} s, too seldom for a sum over a shift"
-        yield Problem.of("tags", message, f"at least every {MOST_PERIOD_S:g} s")
-    yield from _check_shifts(params)
-    for field, low, high in (
-        ("action_share", 0.1, 0.9),
-        ("coverage", 0.5, 1.0),
-        ("warn_min", 0.0, 240.0),
-        ("warn_delay_s", 0.0, 600.0),
-        ("utc_offset_h", -12.0, 14.0),
-    ):
-        given = getattr(params, field)
-        if not low <= given <= high:
-            yield Problem.of(f"params.{field}", f"{given:g} is not possible", f"{low:g} to {high:g}")
-
-
-def _check_shifts(params: Params) -> Iterator[Problem]:
-    wrong = [text for text in params.shifts if _of_day(text) is None]
-    if wrong:
-        yield Problem.of("params.shifts", f"{', '.join(map(repr, wrong))} is no time of day", 'such as "08:00"')
-        return
-    if not 1 <= len(params.shifts) <= MOST_SHIFTS:
-        yield Problem.of("params.shifts", f"{len(params.shifts)} shifts", f"1 to {MOST_SHIFTS} times of day")
-        return
-    starts = sorted(start for text in params.shifts if (start := _of_day(text)) is not None)
-    lengths = [after - start for start, after in zip(starts, [*starts[1:], starts[0] + DAY], strict=True)]
-    if min(lengths) < HOUR:
-        yield Problem.of("params.shifts", "two shifts begin within an hour", "name the times at which people change")
+    limit = listed(tag, "pc_twa_mg_m3")
+    yield from check_dose(tag, params, limit, "8-hour limit (PC-TWA)", MOST_PERIOD_S, "a sum over a shift")
+    yield from check_shifts(params)
+    yield from check_bounds(
+        params,
+        (
+            ("action_share", 0.1, 0.9),
+            ("week_h", 40.0, 84.0),
+            ("coverage", 0.5, 1.0),
+            ("warn_min", 0.0, 240.0),
+            ("warn_delay_s", 0.0, 600.0),
+        ),
+    )
 
 
 def say(said: Said) -> Text:
     """Such as "1#炉 CO：本班累积 9.1 ppm（按 8 小时计），超过行动水平 8.6 ppm"."""
-    what, values, unit = name(said.tag), said.condition.values, said.tag.unit
-    limit = quantity(values["limit"], unit)
+    what, values, given = name(said.tag), said.condition.values, said.tag.unit
+    limit, h = quantity(values["limit"], given), number(values["reference"] / REFERENCE * 8)
     if said.condition.side is Side.LOW:
-        return _say_left(said, what, limit)
-    total = quantity(said.value, unit)
-    level = said.level
+        return _say_left(said, limit, h)
+    total, level = quantity(said.value, given), said.level
     if level is None or level.limit is None:
-        return Text(
-            zh=f"{what.zh}：新班次累积重新开始，目前 {total}（按 8 小时计）",
-            en=f"{what.en}: a new shift began, dose so far {total} over 8 h",
+        told = Text(
+            zh=f"新班次累积重新开始，目前 {total}（按 {h} 小时计）",
+            en=f"a new shift began, dose so far {total} over {h} h",
         )
-    crossed = quantity(level.limit, unit)
-    if said.value <= level.limit:
-        return Text(
-            zh=f"{what.zh}：上一班次累积曾超过{level.title.zh} {crossed}，本班数据尚不足",
-            en=f"{what.en}: dose of an earlier shift was above the {level.title.en} {crossed}, "
-            "not enough data of this one",
+    elif said.value <= level.limit:
+        crossed = quantity(level.limit, given)
+        told = Text(
+            zh=f"上一班次累积曾超过{level.title.zh} {crossed}，本班数据尚不足",
+            en=f"dose of an earlier shift was above the {level.title.en} {crossed}, not enough data of this one",
         )
-    share = math.floor(100 * said.value / values["limit"])
-    return Text(
-        zh=f"{what.zh}：本班累积 {total}（按 8 小时计），超过{level.title.zh} {crossed}，为 8 小时限值的 {share}%",
-        en=f"{what.en}: dose of this shift {total} over 8 h, above the {level.title.en} {crossed}, "
-        f"{share} % of the 8-hour limit",
-    )
+    else:
+        crossed, share = quantity(level.limit, given), math.floor(100 * said.value / values["limit"])
+        told = Text(
+            zh=f"本班累积 {total}（按 {h} 小时计），超过{level.title.zh} {crossed}，为 {h} 小时限值的 {share}%",
+            en=f"dose of this shift {total} over {h} h, above the {level.title.en} {crossed}, "
+            f"{share} % of the {h}-hour limit",
+        )
+    return Text(zh=f"{what.zh}：{told.zh}", en=f"{what.en}: {told.en}")
 
 
-def _say_left(said: Said, what: Text, limit: str) -> Text:
-    if said.level is None or not math.isfinite(said.value):
-        return Text(
-            zh=f"{what.zh}：按目前浓度，本班内不会很快达到 8 小时接触限值 {limit}",
-            en=f"{what.en}: at the present concentration the 8-hour limit {limit} is not near in this shift",
-        )
-    if said.value <= 0:
-        return Text(
-            zh=f"{what.zh}：本班累积已达 8 小时接触限值 {limit}，停留时间已用完",
-            en=f"{what.en}: 8-hour limit {limit} is used up, no time left to stay in this shift",
-        )
-    minutes = math.floor(said.value)
-    return Text(
-        zh=f"{what.zh}：按目前浓度，本班还可停留约 {minutes} 分钟（8 小时接触限值 {limit}）",
-        en=f"{what.en}: at the present concentration {minutes} min left to stay in this shift (8-hour limit {limit})",
+def _say_left(said: Said, limit: str, h: str) -> Text:
+    return say_left(
+        said,
+        far=Text(
+            zh=f"按目前浓度，本班内不会很快达到 {h} 小时接触限值 {limit}",
+            en=f"at the present concentration the {h}-hour limit {limit} is not near in this shift",
+        ),
+        used=Text(
+            zh=f"本班累积已达 {h} 小时接触限值 {limit}，停留时间已用完",
+            en=f"{h}-hour limit {limit} is used up, no time left to stay in this shift",
+        ),
+        near=Text(
+            zh=f"按目前浓度，本班还可停留约 {{left}} 分钟（{h} 小时接触限值 {limit}）",
+            en=f"at the present concentration {{left}} min left to stay in this shift ({h}-hour limit {limit})",
+        ),
     )
 
 
@@ -305,12 +287,6 @@ _GAS = Tag(
     number=1, name="CO-1", enterprise="e", measure=Measure.GAS, cas="630-08-0", unit="mg/m3", range_low=0.0,
     range_high=500.0, period_s=60.0, limits=Limits(high=300.0), stale_s=600.0,
 )  # fmt: skip
-
-
-def _minutes(*runs: tuple[int, float]) -> tuple[tuple[float | str | None, ...], ...]:
-    """Readings once a minute: (how many, value) after each other."""
-    values = [value for count, value in runs for _ in range(count)]
-    return tuple((60.0 * i, value) for i, value in enumerate(values))
 
 
 KIND = Kind(
@@ -325,16 +301,17 @@ KIND = Kind(
     say=say,
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
-    unit=lambda planned: "min" if planned.side is Side.LOW else planned.tags[0].unit,
-    source="PC-TWA as in GBZ 2.1-2019 (sum of C dt / 8 h); the action level of 50 %, the coverage rule and the minutes "
-    "left are project defaults.",
+    unit=unit,
+    figures=("left", "mean", "coverage"),
+    source="PC-TWA as in GBZ 2.1-2019 (sum of C dt / 8 h); long shifts: Brief and Scala 1975; the action level of "
+    "50 %, the coverage rule and the minutes left are project defaults.",
     examples=(
         Example(
             _GAS,
             RuleCase(
                 name="half an hour at 160 is half of 20 over 8 h, an hour is all; the shift from 10:00 begins at zero",
                 tag="CO-1",
-                readings=_minutes((62, 160.0), (60, 0.0)),
+                readings=every_minute((62, 160.0), (60, 0.0)),
                 expect=(
                     (31 * 60.0, "raise", "twa_action"),
                     (61 * 60.0, "rise", "twa"),
@@ -348,7 +325,7 @@ KIND = Kind(
             RuleCase(
                 name="at 320 the limit of 20 over 8 h allows 30 minutes: told when 10 are left, ended by good data",
                 tag="CO-1",
-                readings=(*_minutes((22, 320.0)), (1320.0, None, "BAD"), (1380.0, 0.0)),
+                readings=(*every_minute((22, 320.0)), (1320.0, None, "BAD"), (1380.0, 0.0)),
                 expect=(
                     (16 * 60.0, "raise", "twa_action"),
                     (21 * 60.0, "raise", "twa_soon"),
@@ -356,6 +333,16 @@ KIND = Kind(
                 ),
             ),
             params={"warn_min": 10.0},
+        ),
+        Example(
+            _GAS,
+            RuleCase(
+                name="shifts of 12 h: half of 20 over 12 h, so an hour at 125 is too much",
+                tag="CO-1",
+                readings=every_minute((62, 125.0)),
+                expect=((29 * 60.0, "raise", "twa_action"), (58 * 60.0, "rise", "twa")),
+            ),
+            params={"shifts": ["08:00", "20:00"], "reduction": "daily", "warn_min": 0.0},
         ),
     ),
 )

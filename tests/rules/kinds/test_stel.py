@@ -17,41 +17,36 @@ from hypothesis import strategies as st
 from rules.engine import Fold
 from rules.evaluator import Evaluator
 from rules.kinds import Said
-from rules.kinds.stel import KIND, WINDOW, Params, check, plan, say
+from rules.kinds.stel import KIND, Params, check, plan, say
+from rules.rolling import WINDOW
 from rules.rulebook import RuleProblems, compile_rules
 from schemas.batch import batch
-from schemas.changes import ConditionChange
 from schemas.quality import Quality
-from schemas.registry import Revision, Rule, Tag
+from schemas.registry import Revision, Tag
 from schemas.time import MS
 from tests.laws.settings import traces
-from tests.laws.traces import START, gas_tag, revision
+from tests.laws.traces import START
 from tests.rules.helpers import Story, seen
+from tests.rules.kinds import exposures
+from tests.rules.kinds.exposures import SPOILT, Reading, is_good, is_usable, point, read, replayed
 
 LIMIT = 30.000123
 """No sum of whole numbers equals it, so rounding decides nothing."""
 
 
-def tag(**changed: object) -> Tag:
-    return gas_tag(**{"unit": "mg/m3", "range_high": 200.0, "period_s": 60.0, "lateness_s": 120.0, **changed})
-
-
 def under(one: Tag, **params: float | str) -> Revision:
-    return msgspec.structs.replace(revision(one), rules=(Rule(id="stel", kind="stel", params=dict(params)),))
+    return exposures.under("stel", one, **params)
 
 
 def evaluator(fold: Fold) -> Evaluator:
-    return next(e for e in fold.standing.evaluators if e.id == "stel")
+    return exposures.evaluator(fold, "stel")
 
 
 def value_of(story: Story) -> float:
-    return float(evaluator(story.fold).memory[0]["value"])
+    return exposures.value(story.fold, "stel")
 
 
 # The oracle
-
-Reading = tuple[int, float, int]
-"""(ms, value, quality)"""
 
 
 @dataclass(frozen=True)
@@ -73,11 +68,12 @@ def window(usable: Sequence[Reading], hold: int) -> Window:
     until = usable[-1][0]
     usable = usable[bisect_left(usable, until - WINDOW - hold, key=itemgetter(0)) :]
     dose = covered = good = 0.0
-    for (at, value, quality), (after, *_) in pairwise(usable):
+    for reading, (after, *_) in pairwise(usable):
+        at, value, _ = reading
         overlap = max(0, min(after, at + hold) - max(at, until - WINDOW))
         dose += min(max(value, 0.0), 200.0) * overlap
         covered += overlap
-        good += overlap if quality < 64 and -2.5 <= value <= 200 else 0
+        good += overlap if is_good(reading, 200.0) else 0
     return Window(dose, covered, good)
 
 
@@ -97,12 +93,8 @@ def minutes_left(usable: Sequence[Reading], hold: int, limit: float, most_min: i
 STEPS_S = (10, 10, 30, 60, 60, 60, 61, 120, 121, 200, 400, 1100)
 VALUES: tuple[tuple[float, int], ...] = (
     *((float(v), 0) for v in (0, 5, 10, 20, 29, 30, 31, 33, 40, 60, 90, 150, 200, -1, -7, 260)),
-    (40.0, Quality.UNCERTAIN),
-    (math.nan, Quality.NO_VALUE),
-    (90.0, Quality.BAD),
+    *SPOILT,
 )
-
-drawn = st.binary(min_size=60, max_size=1000)
 
 
 def readings_of(data: bytes) -> list[Reading]:
@@ -115,27 +107,20 @@ def readings_of(data: bytes) -> list[Reading]:
     return found
 
 
-def read(fold: Fold, reading: Reading) -> list[ConditionChange]:
-    at, value, quality = reading
-    when = START + at * MS
-    return fold.apply_readings(fold.next_offset, when, batch([1], [when], [value], [quality]))
-
-
 @traces(200)
-@given(drawn)
+@given(st.binary(min_size=60, max_size=1000))
 def test_the_mean_and_its_levels_equal_the_oracle(data: bytes) -> None:
-    fold = Fold(compile_rules(under(tag(), limit=LIMIT, warn_min=0.0), 0, 1), 0, 1, replay=True)
+    fold = replayed(under(point(), limit=LIMIT, warn_min=0.0))
     usable: list[Reading] = []
     stated = -1
     for reading in readings_of(data):
         changes = [c for c in read(fold, reading) if c.rule == "stel" and c.basis != "restatement"]
-        _, value, quality = reading
-        if quality >= 128 or math.isnan(value):
+        if not is_usable(reading):
             assert not changes
             continue
         usable.append(reading)
         want = window(usable, 120_000)
-        good = quality == 0 and -2.5 <= value <= 200 and want.good >= 0.75 * WINDOW
+        good = is_good(reading, 200.0) and want.good >= 0.75 * WINDOW
         told = float(evaluator(fold).memory[0]["value"])
         if want.covered >= 0.75 * WINDOW or want.exceeds(LIMIT):
             assert told == pytest.approx(want.dose / want.time, rel=1e-9, abs=1e-9)
@@ -153,11 +138,11 @@ def test_the_mean_and_its_levels_equal_the_oracle(data: bytes) -> None:
 @traces(40)
 @given(st.binary(min_size=40, max_size=90))
 def test_the_minutes_left_equal_the_oracle(data: bytes) -> None:
-    fold = Fold(compile_rules(under(tag(), limit=LIMIT, warn_delay_s=0.0), 0, 1), 0, 1, replay=True)
+    fold = replayed(under(point(), limit=LIMIT, warn_delay_s=0.0))
     usable: list[Reading] = []
     for reading in readings_of(data):
         read(fold, reading)
-        if reading[2] >= 128 or math.isnan(reading[1]):
+        if not is_usable(reading):
             continue
         usable.append(reading)
         now = window(usable, 120_000)
@@ -171,12 +156,15 @@ def test_the_minutes_left_equal_the_oracle(data: bytes) -> None:
             assert told > 9.98 if math.isinf(want) else -0.001 <= want - told <= 1 / 60 + 0.001
         else:
             assert told > 10
+        left, coverage = exposures.figures(fold, "stel", 1)
+        assert left == told if told <= 10 else left > 10 or math.isnan(left)
+        assert coverage == pytest.approx(now.covered / WINDOW)
 
 
 @traces(20)
 @given(st.binary(min_size=1000, max_size=1300), st.sampled_from([1, 2, 7]))
 def test_fast_readings_differ_by_no_more_than_one_step_of_the_ring(data: bytes, period: int) -> None:
-    fold = Fold(compile_rules(under(tag(period_s=float(period)), limit=199.0), 0, 1), 0, 1, replay=True)
+    fold = replayed(under(point(period_s=float(period)), limit=199.0))
     usable = [(1000 * period * i, float(v % 200), 0) for i, v in enumerate(data)]
     when = [START + at * MS for at, *_ in usable]
     for first in range(0, len(data), 97):
@@ -194,7 +182,7 @@ def test_fast_readings_differ_by_no_more_than_one_step_of_the_ring(data: bytes, 
 
 
 def test_the_worked_series_reaches_44_and_passes_30_at_minute_37() -> None:
-    fold = Fold(compile_rules(under(tag(), limit=30.0, warn_min=0.0), 0, 1), 0, 1, replay=True)
+    fold = replayed(under(point(), limit=30.0, warn_min=0.0))
     series = [10.0] * 30 + [60.0] * 10 + [12.0] * 31
     means, raised = [], []
     for minute, value in enumerate(series):
@@ -208,7 +196,7 @@ def test_the_worked_series_reaches_44_and_passes_30_at_minute_37() -> None:
 
 def test_the_remaining_minutes_of_the_formula() -> None:
     """(15 STEL - dose in the window) / C, where the window's far end is empty and nothing leaves."""
-    story = Story(of=under(tag(), limit=30.0))
+    story = Story(of=under(point(), limit=30.0))
     for minute in range(12):
         story.read(60 * minute, 0.0)
     for minute in range(12, 15):
@@ -217,8 +205,20 @@ def test_the_remaining_minutes_of_the_formula() -> None:
     assert left == pytest.approx((15 * 30 - 2 * 100) / 100)
 
 
+def test_a_change_carries_the_minutes_left_and_the_coverage() -> None:
+    story = Story(of=under(point(), limit=30.0, warn_delay_s=0.0))
+    for minute in range(13):
+        story.read(60 * minute, 0.0)
+    for minute in range(13, 19):
+        story.read(60 * minute, 100.0)
+    soon, above = [c for c in story.said if c.rule == "stel" and c.level and c.basis == "reading"]
+    assert soon.side == "low" and soon.value == pytest.approx(4.5)
+    assert soon.figures == {"left": pytest.approx(4.5), "coverage": pytest.approx(13 / 15)}
+    assert (above.side, above.figures) == ("high", {"left": 0.0, "coverage": 1.0})
+
+
 def test_a_steady_concentration_below_the_limit_never_uses_it_up() -> None:
-    story = Story(of=under(tag(), limit=30.0))
+    story = Story(of=under(point(), limit=30.0))
     for minute in range(60):
         story.read(60 * minute, 29.0)
     assert seen(story.said, "stel") == []
@@ -229,11 +229,11 @@ def test_a_steady_concentration_below_the_limit_never_uses_it_up() -> None:
 
 
 def test_the_table_gives_the_limit_and_the_molar_mass_converts_it() -> None:
-    (mean, _left) = plan([tag(unit="ppm")], Params())
+    (mean, _left) = plan([point(unit="ppm")], Params())
     assert mean.values["limit"] == pytest.approx(30 * 24.055 / 28.01)
-    (mean, _left) = plan([tag(unit="ppm")], Params(limit=60.0, limit_unit="mg/m3"))
+    (mean, _left) = plan([point(unit="ppm")], Params(limit=60.0, limit_unit="mg/m3"))
     assert mean.values["limit"] == pytest.approx(60 * 24.055 / 28.01)
-    (mean,) = plan([tag(unit="ppm")], Params(limit=25.0, warn_min=0.0))
+    (mean,) = plan([point(unit="ppm")], Params(limit=25.0, warn_min=0.0))
     assert mean.values["limit"] == 25.0
 
 
@@ -255,12 +255,12 @@ def test_the_table_gives_the_limit_and_the_molar_mass_converts_it() -> None:
     ],
 )
 def test_what_cannot_work_is_told(changed: dict[str, object], params: dict[str, float | str], words: str) -> None:
-    problems = list(check(tag(**changed), msgspec.convert(params, Params)))
+    problems = list(check(point(**changed), msgspec.convert(params, Params)))
     assert [words in str(p) for p in problems] == [True], [str(p) for p in problems]
 
 
 def test_a_rule_over_the_wrong_tags_is_refused_in_one_go() -> None:
-    wrong = msgspec.structs.replace(tag(), measure="temperature", unit="°C")
+    wrong = msgspec.structs.replace(point(), measure="temperature", unit="°C")
     with pytest.raises(RuleProblems, match="measures no gas"):
         compile_rules(under(wrong), 0, 1)
 
@@ -269,8 +269,7 @@ def test_a_rule_over_the_wrong_tags_is_refused_in_one_go() -> None:
 
 
 def said_of(story: Story) -> list[int]:
-    """The levels that the mean has said, restatements left out."""
-    return [c.level for c in story.said if (c.rule, c.side) == ("stel", "high") and c.basis != "restatement"]
+    return exposures.said_of(story.said, "stel")
 
 
 def filled(story: Story, value: float, minutes: int = 15) -> None:
@@ -279,7 +278,7 @@ def filled(story: Story, value: float, minutes: int = 15) -> None:
 
 
 def test_no_word_before_three_quarters_are_covered() -> None:
-    story = Story(of=under(tag(), limit=30.0))
+    story = Story(of=under(point(), limit=30.0))
     for minute in range(12):
         story.read(60 * minute, 5.0)
     assert seen(story.said, "stel", first=True) == []
@@ -289,7 +288,7 @@ def test_no_word_before_three_quarters_are_covered() -> None:
 
 def test_a_gap_is_missing_and_not_zero() -> None:
     """Three minutes of silence, of which the last reading holds for two: 14 of 15 minutes are known."""
-    story = Story(of=under(tag(), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(), limit=30.0, warn_min=0.0))
     filled(story, 29.0)
     story.read(1080, 29.0)
     assert value_of(story) == pytest.approx(29.0)
@@ -298,19 +297,19 @@ def test_a_gap_is_missing_and_not_zero() -> None:
 
 @pytest.mark.parametrize("quality", [Quality.BAD, Quality.NO_VALUE, Quality.SENSOR_FAILURE])
 def test_bad_data_neither_raises_nor_clears(quality: Quality) -> None:
-    story = Story(of=under(tag(), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(), limit=30.0, warn_min=0.0))
     filled(story, 29.0)
     for second in range(910, 1000, 10):
         story.read(second, 150.0, quality=quality)
     assert seen(story.said, "stel") == []
-    filled(story := Story(of=under(tag(), limit=30.0, warn_min=0.0)), 40.0)
+    filled(story := Story(of=under(point(), limit=30.0, warn_min=0.0)), 40.0)
     for second in range(910, 3600, 10):
         story.read(second, 0.0, quality=quality)
     assert said_of(story) == [1]
 
 
 def test_uncertain_data_raises_but_its_time_is_no_proof() -> None:
-    story = Story(of=under(tag(), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(), limit=30.0, warn_min=0.0))
     for minute in range(20):
         story.read(60 * minute, 40.0, quality=Quality.UNCERTAIN)
     assert said_of(story) == [1]
@@ -324,7 +323,7 @@ def test_uncertain_data_raises_but_its_time_is_no_proof() -> None:
 
 
 def test_over_range_counts_as_the_end_of_the_range() -> None:
-    story = Story(of=under(tag(), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(), limit=30.0, warn_min=0.0))
     for minute in range(4):
         story.read(60 * minute, None, quality=Quality.OVER_RANGE)
     assert [c.value for c in story.said if c.rule == "stel"] == [pytest.approx(40.0)]
@@ -332,7 +331,7 @@ def test_over_range_counts_as_the_end_of_the_range() -> None:
 
 
 def test_late_readings_are_not_used() -> None:
-    story = Story(of=under(tag(), limit=30.0))
+    story = Story(of=under(point(), limit=30.0))
     filled(story, 29.0)
     before = evaluator(story.fold).memory.copy()
     assert not [c for c in story.read(901, 190.0, event=880) if c.rule == "stel"]
@@ -341,14 +340,14 @@ def test_late_readings_are_not_used() -> None:
 
 @pytest.mark.parametrize("event", [100, -63_000_000])
 def test_a_standing_or_broken_clock_still_adds_to_the_dose(event: int) -> None:
-    story = Story(of=under(tag(period_s=1.0, lateness_s=10.0), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(period_s=1.0, lateness_s=10.0), limit=30.0, warn_min=0.0))
     for second in range(100, 800):
         story.read(second, 60.0, event=event)
     assert said_of(story)[-1] == 1
 
 
 def test_a_clock_that_goes_back_an_hour_keeps_the_window() -> None:
-    story = Story(of=under(tag(), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(), limit=30.0, warn_min=0.0))
     filled(story, 29.0)
     for minute in range(16, 25):
         story.pass_time(60 * minute - 59, 60 * minute)
@@ -357,7 +356,7 @@ def test_a_clock_that_goes_back_an_hour_keeps_the_window() -> None:
 
 
 def test_a_gateway_that_starts_in_2024_and_is_set_right_keeps_the_window() -> None:
-    story = Story(of=under(tag(period_s=1.0, lateness_s=10.0), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(period_s=1.0, lateness_s=10.0), limit=30.0, warn_min=0.0))
     for second in range(890):
         story.read(second, 30.0)
     story.pass_time(890, 919)
@@ -369,7 +368,7 @@ def test_a_gateway_that_starts_in_2024_and_is_set_right_keeps_the_window() -> No
 
 
 def test_after_an_outage_the_window_is_empty_again() -> None:
-    story = Story(of=under(tag(), limit=30.0, warn_min=0.0))
+    story = Story(of=under(point(), limit=30.0, warn_min=0.0))
     filled(story, 29.0)
     story.pass_time(901, 9_999)
     story.read(10_000, 10.0)
@@ -383,7 +382,7 @@ def test_after_an_outage_the_window_is_empty_again() -> None:
 
 
 def test_the_words() -> None:
-    mean, left = plan([tag(unit="mg/m3", name="CO-1")], Params())
+    mean, left = plan([point(unit="mg/m3", name="CO-1")], Params())
     up = say(Said(mean, mean.levels[0], 33.333, 0, 0.0))
     assert up.en == "CO-1 carbon monoxide: 15-minute mean 33.333 mg/m3, above the short-term limit 30 mg/m3"
     assert up.zh == "CO-1 一氧化碳：15 分钟平均 33.333 mg/m3，超过短时间接触限值 30 mg/m3"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from itertools import pairwise
 
 import msgspec
@@ -13,126 +12,90 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.engine import Fold
-from rules.evaluator import Evaluator
 from rules.kinds import Said
 from rules.kinds.twa import KIND, REFERENCE, Params, check, plan, say
 from rules.rulebook import RuleProblems, compile_rules
-from schemas.batch import batch
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
-from schemas.registry import Revision, Rule, Tag
-from schemas.time import MS, in_zone
+from schemas.registry import Revision, Tag
 from tests.laws.settings import traces
-from tests.laws.traces import START, gas_tag, revision
 from tests.rules.helpers import Story
+from tests.rules.kinds import exposures
+from tests.rules.kinds.exposures import (
+    HOLD,
+    SHIFTS,
+    SPOILT,
+    Reading,
+    drawn,
+    is_good,
+    is_usable,
+    point,
+    read,
+    replayed,
+    shift_of,
+)
 
 LIMIT = 20.000123
 """No sum of whole numbers equals it, so rounding decides nothing. START is 08:00 in China: a shift begins."""
 
 
 def tag(**changed: object) -> Tag:
-    return gas_tag(**{"unit": "mg/m3", "range_high": 500.0, "period_s": 60.0, "lateness_s": 120.0, **changed})
+    return point(500.0, **changed)
 
 
 def under(one: Tag, **params: float | str | list[str]) -> Revision:
-    return msgspec.structs.replace(revision(one), rules=(Rule(id="twa", kind="twa", params=dict(params)),))
-
-
-def evaluator(fold: Fold) -> Evaluator:
-    return next(e for e in fold.standing.evaluators if e.id == "twa")
+    return exposures.under("twa", one, **params)
 
 
 def value(fold: Fold, condition: int = 0) -> float:
-    return float(evaluator(fold).memory[condition]["value"])
+    return exposures.value(fold, "twa", condition)
 
 
-def said_of(said: Sequence[ConditionChange], side: str = "high") -> list[int]:
-    """The levels that the sum has said, restatements left out."""
-    return [c.level for c in said if (c.rule, c.side) == ("twa", side) and c.basis != "restatement"]
+def said_of(said: Sequence[ConditionChange]) -> list[int]:
+    return exposures.said_of(said, "twa")
 
 
 # The oracle
 
-Reading = tuple[int, float, int]
-"""(ms since the start, value, quality)"""
 
-
-def shift_of(ms: int, shifts: Sequence[str], offset_h: float) -> tuple[int, int]:
-    """When the shift of this moment begins and ends, by the calendar."""
-    local = in_zone(START + ms * MS, offset_h)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-
-    def begin(day: int, text: str) -> datetime:
-        hour, minute = map(int, text.split(":"))
-        return midnight + timedelta(days=day, hours=hour, minutes=minute)
-
-    begins = sorted(begin(day, text) for day in (-1, 0, 1, 2) for text in shifts)
-    start = max(b for b in begins if b <= local)
-    end = min(b for b in begins if b > local)
-    ago, ahead = local - start, end - local
-    return ms - ago // timedelta(milliseconds=1), ms + ahead // timedelta(milliseconds=1)
-
-
-def shift_sum(usable: Sequence[Reading], since: int, hold: int) -> tuple[float, float]:
-    """Dose and time with good readings since `since`."""
-    dose = good = 0.0
-    for (at, number, quality), (after, *_) in pairwise(usable):
-        overlap = max(0, min(after, at + hold) - max(at, since))
+def shift_sum(usable: Sequence[Reading], since: int) -> tuple[float, float, float]:
+    """Dose, time with readings and time with good readings since `since`."""
+    dose = covered = good = 0.0
+    for reading, (after, *_) in pairwise(usable):
+        at, number, _ = reading
+        overlap = max(0, min(after, at + HOLD) - max(at, since))
         dose += min(max(number, 0.0), 500.0) * overlap
-        good += overlap if quality < 64 and -6.25 <= number <= 500 else 0
-    return dose, good
+        covered += overlap
+        good += overlap if is_good(reading, 500.0) else 0
+    return dose, covered, good
 
 
 STEPS_S = (10, 60, 60, 60, 119, 120, 200, 300, 900, 3600, 30_000)
 VALUES: tuple[tuple[float, int], ...] = (
     *((float(v), 0) for v in (0, 0, 5, 10, 19, 21, 40, 90, 150, 300, 500, -1, -7, 700)),
-    (40.0, Quality.UNCERTAIN),
-    (math.nan, Quality.NO_VALUE),
-    (90.0, Quality.BAD),
+    *SPOILT,
 )
-SHIFTS: tuple[tuple[list[str], float], ...] = (
-    (["00:00", "08:00", "16:00"], 8.0),
-    (["08:30", "20:30"], 8.0),
-    (["06:00", "7:15", "14:00", "22:00"], -3.5),
-    (["12:00"], 5.75),
-)
-
-
-def readings_of(data: bytes) -> list[Reading]:
-    found, at, chosen = [], 0, VALUES[0]
-    for step, choice in zip(data[::2], data[1::2], strict=False):
-        at += 1000 * STEPS_S[step % 97 % len(STEPS_S)] if step > 20 else 60_000
-        chosen = VALUES[choice % len(VALUES)] if choice < 60 else chosen
-        found.append((at, *chosen))
-    return found
-
-
-def read(fold: Fold, reading: Reading) -> list[ConditionChange]:
-    at, number, quality = reading
-    when = START + at * MS
-    return fold.apply_readings(fold.next_offset, when, batch([1], [when], [number], [quality]))
 
 
 @traces(200)
 @given(st.binary(min_size=60, max_size=1000), st.sampled_from(SHIFTS))
 def test_the_sum_and_its_levels_equal_the_oracle(data: bytes, zone: tuple[list[str], float]) -> None:
     shifts, offset_h = zone
-    book = compile_rules(under(tag(), limit=LIMIT, shifts=shifts, utc_offset_h=offset_h, warn_delay_s=0.0), 0, 1)
-    fold = Fold(book, 0, 1, replay=True)
+    fold = replayed(under(tag(), limit=LIMIT, shifts=shifts, utc_offset_h=offset_h, warn_delay_s=0.0))
     usable: list[Reading] = []
     stated = -1
-    for reading in readings_of(data):
+    for reading in drawn(data, VALUES, STEPS_S):
         changes = read(fold, reading)
-        at, number, quality = reading
-        if quality >= 128 or math.isnan(number):
+        at, number, _ = reading
+        if not is_usable(reading):
             assert not said_of(changes)
             continue
         usable.append(reading)
         begins, ends = shift_of(at, shifts, offset_h)
-        dose, good = shift_sum(usable, begins, 120_000)
+        dose, covered, good = shift_sum(usable, begins)
         assert value(fold) == pytest.approx(dose / REFERENCE, rel=1e-9, abs=1e-9)
         reached = (dose > 0.5 * LIMIT * REFERENCE) + (dose > LIMIT * REFERENCE)
-        proof = quality == 0 and -6.25 <= number <= 500 and good >= 0.75 * (at - begins)
+        proof = is_good(reading, 500.0) and good >= 0.75 * (at - begins)
         level = reached if proof or reached > max(0, stated) else stated
         assert said_of(changes) == ([level] if level != stated else [])
         stated = level
@@ -141,6 +104,10 @@ def test_the_sum_and_its_levels_equal_the_oracle(data: bytes, zone: tuple[list[s
         left = left / present if left and present else left and math.inf
         left = math.inf if left > ends - at else left
         assert value(fold, 1) == pytest.approx(left / 60_000)
+        told, mean, share = exposures.figures(fold, "twa")
+        assert told == pytest.approx(left / 60_000)
+        assert mean == pytest.approx(dose / covered) if covered else math.isnan(mean)
+        assert share == pytest.approx(covered / (at - begins)) if at > begins else math.isnan(share)
 
 
 # The numbers of the domain
@@ -175,6 +142,56 @@ def test_the_minutes_left() -> None:
     assert math.isinf(value(story.fold, 1)), "the shift ends before the limit is reached"
 
 
+@pytest.mark.parametrize(
+    ("shifts", "reduction", "week_h", "h", "factor"),
+    [
+        (["08:00", "20:00"], "daily", 40.0, 12.0, 0.5),
+        (["08:00", "18:00"], "daily", 40.0, 14.0, 8 / 14 * 10 / 16),
+        (["00:00", "08:00", "16:00"], "daily", 40.0, 8.0, 1.0),
+        (["00:00", "06:00", "12:00", "18:00"], "daily", 40.0, 8.0, 1.0),
+        (["00:00", "08:00", "16:00"], "weekly", 40.0, 8.0, 1.0),
+        (["00:00", "08:00", "16:00"], "weekly", 48.0, 8.0, 40 / 48 * 120 / 128),
+        (["00:00", "08:00", "16:00"], "weekly", 56.0, 8.0, 0.625),
+        (["08:00", "20:00"], "weekly", 40.0, 12.0, 8 / 12),
+        (["08:00", "20:00"], "none", 60.0, 8.0, 1.0),
+    ],
+)
+def test_the_limit_of_long_shifts(shifts: list[str], reduction: str, week_h: float, h: float, factor: float) -> None:
+    """Brief and Scala: 12 h a day halve the limit, 56 h a week take it to 62.5 %; never is more allowed than in 8 h."""
+    params = msgspec.convert({"limit": 20.0, "shifts": shifts, "reduction": reduction, "week_h": week_h}, Params)
+    (total, _) = plan([tag()], params)
+    assert total.values["limit"] == pytest.approx(20.0 * factor)
+    assert total.values["reference"] == h * 3_600_000
+    assert total.values["limit"] * h <= 20.0 * 8.0 * (1 + 1e-12)
+    assert [level and level.limit for level in total.levels] == pytest.approx([10.0 * factor, 20.0 * factor])
+
+
+def test_a_shift_of_12_h_at_its_reduced_limit_is_not_above_it() -> None:
+    story = Story(of=under(tag(), limit=20.0, shifts=["08:00", "20:00"], reduction="daily", warn_min=0.0))
+    for minute in range(720):
+        story.read(60 * minute, 10.0)
+    assert value(story.fold) == pytest.approx(10.0 * 719 / 720) and said_of(story.said) == [0, 1]
+    story = Story(of=under(tag(), limit=20.0, shifts=["08:00", "20:00"], reduction="daily", warn_min=0.0))
+    for minute in range(720):
+        story.read(60 * minute, 10.1)
+    assert said_of(story.said) == [0, 1, 2]
+
+
+def test_a_change_carries_the_running_mean_and_its_coverage() -> None:
+    story = Story(of=under(tag(), limit=20.0, warn_min=0.0))
+    for minute in range(10):
+        story.read(60 * minute, 400.0)
+    story.read(1200, 400.0)
+    story.read(1260, 400.0)
+    story.read(1320, 400.0)
+    last = [c for c in story.said if c.rule == "twa" and c.level == 1][-1]
+    assert last.figures == {
+        "left": pytest.approx((9600 - 400 * 13) / 400),
+        "mean": pytest.approx(400.0),
+        "coverage": pytest.approx(13 / 22),
+    }
+
+
 # Limits, units, shifts
 
 
@@ -198,6 +215,7 @@ def test_the_table_gives_the_limit_and_the_molar_mass_converts_it() -> None:
         ({}, {"shifts": []}, "0 shifts"),
         ({}, {"shifts": ["08:00", "08:30"]}, "within an hour"),
         ({}, {"shifts": ["23:30", "00:10"]}, "within an hour"),
+        ({}, {"week_h": 100.0}, "100 is not possible"),
         ({}, {"utc_offset_h": 800.0}, "800 is not possible"),
         ({}, {"action_share": 1.0}, "1 is not possible"),
         ({}, {"warn_min": math.nan}, "nan is not possible"),
@@ -264,9 +282,9 @@ def test_late_readings_are_not_used() -> None:
     story = Story(of=under(tag(), limit=20.0))
     for minute in range(10):
         story.read(60 * minute, 19.0)
-    before = evaluator(story.fold).memory.tobytes()
+    before = exposures.evaluator(story.fold, "twa").memory.tobytes()
     story.read(541, 400.0, event=520)
-    assert evaluator(story.fold).memory.tobytes() == before
+    assert exposures.evaluator(story.fold, "twa").memory.tobytes() == before
 
 
 @pytest.mark.parametrize("event", [100, -63_000_000])
@@ -322,3 +340,12 @@ def test_the_words() -> None:
     assert "not near" in say(Said(left, left.levels[0], math.inf, 0, 0.0)).en
     assert "not near" in say(Said(left, None, 90.0, 0, 0.0)).en
     assert KIND.unit(left) == "min" and KIND.unit(total) == "mg/m3"
+    total, left = plan([tag(name="CO-1")], Params(shifts=("08:00", "20:00"), reduction="daily"))
+    action, limit = total.levels
+    up = say(Said(total, limit, 12.0, 0, 0.0))
+    assert up.en == (
+        "CO-1 carbon monoxide: dose of this shift 12 mg/m3 over 12 h, above the reduced limit 10 mg/m3, "
+        "120 % of the 12-hour limit"
+    )
+    assert up.zh == "CO-1 一氧化碳：本班累积 12 mg/m3（按 12 小时计），超过折减限值 10 mg/m3，为 12 小时限值的 120%"
+    assert "(12-hour limit 10 mg/m3)" in say(Said(left, left.levels[0], 23.9, 0, 0.0)).en
