@@ -36,6 +36,18 @@ def _advice(revision: Revision) -> Iterator[Problem]:
             yield from _gas_advice(tag, path)
         if _limited(tag) and not tag.action:
             yield Problem.of(f"{path}.action", "an alarm without an action", "say what the operator does")
+    yield from _calibrations(revision)
+
+
+def _calibrations(revision: Revision) -> Iterator[Problem]:
+    """Where days of calibration are kept or asked for, a gas point without one is passed over unseen."""
+    gases = [t for t in revision.tags if t.measure is Measure.GAS and not t.retired]
+    undated = [t.name for t in gases if t.calibration_due is None]
+    asked = any(rule.kind == "calibration_due" for rule in revision.rules)
+    if undated and (asked or len(undated) < len(gases)):
+        named = ", ".join(undated[:3]) + (f" and {len(undated) - 3} more" if len(undated) > 3 else "")
+        message = f"nobody says until when these gas points are calibrated: {named}"
+        yield Problem.of("tags.calibration_due", message, "give the last day in column calibration_due")
 
 
 def _gas_advice(tag: Tag, path: str) -> Iterator[Problem]:

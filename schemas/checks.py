@@ -246,6 +246,9 @@ def _timing(tag: Tag) -> Iterator[Problem]:
     elif tag.response_s is not None and tag.on_delay_s > tag.response_s:
         message = f"the alarm waits {tag.on_delay_s:g} s, but people have only {tag.response_s:g} s to respond"
         yield Problem.of(f"{path}.on_delay_s", message, "shorten the delay")
+    if tag.calibration_due is not None and not 2000 <= tag.calibration_due.year <= 2100:
+        message = f"no calibration ends on {tag.calibration_due}"
+        yield Problem.of(f"{path}.calibration_due", message, "the last day, as 2027-03-31; empty when not known")
 
 
 def _cells(revision: Revision) -> Iterator[Problem]:

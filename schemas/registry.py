@@ -109,7 +109,8 @@ class Tag(Struct, frozen=True, kw_only=True):
     `cell` is the evaluation group: by default the hazard source, else the enterprise. `link` names the supervised path
     its readings come by. Times are in seconds, limits, deadband, range and resolution in the tag's unit.
     `bad_values` are numbers that mean "no value" on the wire (-200). `profile` names the set-point profile that the
-    limits default from and are checked against; a looser limit needs `limit_reason`.
+    limits default from and are checked against; a looser limit needs `limit_reason`. `calibration_due` is the last day,
+    at +08:00, of its calibration or verification, None when it is not known.
     """
 
     number: int
@@ -145,6 +146,7 @@ class Tag(Struct, frozen=True, kw_only=True):
     consequence: Text = Text()
     action: Text = Text()
     response_s: float | None = None
+    calibration_due: date | None = None
     retired: bool = False
 
     @property
@@ -156,9 +158,9 @@ class Tag(Struct, frozen=True, kw_only=True):
 class RuleCase(Struct, frozen=True, kw_only=True):
     """An example beside a rule: readings and what must come of them.
 
-    `readings` are (seconds, value), (seconds, value, quality name) or (seconds, value, quality name, what its clock
-    says) of the case's tag, and of another tag with its name in second place; `expect` are (seconds, change, level name)
-    of the case's tag."""
+    `readings` are (seconds, value), (seconds, value, quality name) or (seconds, value, quality name, seconds by its
+    clock) of the case's tag, and of another tag with its name in second place; `expect` are (seconds, change, level
+    name) of the case's tag."""
 
     name: str
     tag: str

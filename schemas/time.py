@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,15 @@ def to_iso(ns: int) -> str:
     """The instant in UTC with milliseconds: `2026-01-31T04:00:00.000Z`."""
     moment = datetime.fromtimestamp(ns // SECOND, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ns % SECOND // MS:03d}Z"
+
+
+CHINA_S = 8 * 3600
+"""China's time is 8 h ahead of UTC, without daylight saving."""
+
+
+def end_of_day(day: date) -> int:
+    """The instant at which a day is over in China (+08:00): the midnight behind it."""
+    return ((day.toordinal() - date(1970, 1, 1).toordinal() + 1) * 86_400 - CHINA_S) * SECOND
 
 
 def in_zone(ns: int, hours: float = 8.0) -> datetime:

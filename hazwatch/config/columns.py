@@ -9,7 +9,7 @@ from typing import Literal
 
 from schemas.registry import Measure
 
-Kind = Literal["text", "number", "numbers", "measure", "unit"]
+Kind = Literal["text", "number", "numbers", "measure", "unit", "day"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("consequence_en", "英文后果"),
     Column("action_en", "英文处置措施"),
     Column("response_s", "响应时间", ("response",), "number", "seconds that people have"),
+    Column(
+        "calibration_due",
+        "检定到期日",
+        ("检定有效期", "校准到期日", "有效期至", "calibration", "calibration due date", "valid until"),
+        "day",
+        "last day of the calibration: 2027-03-31; empty: not known",
+    ),
 )
 PASSED_OVER = frozenset({"", "序号", "备注", "no", "index", "remark", "remarks", "note", "notes", "comment"})
 """Headings that every spreadsheet has and nobody needs."""

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
@@ -32,6 +33,8 @@ _NO_PROFILE = frozenset({"none", "无"})
 _EMPTY = frozenset({"", "-", "--", "—", "——", "/", "\\", "无", "n/a", "na", "none", "null"})
 _EXCEL_ERRORS = ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "###")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_DAY = re.compile(r"((?:19|20)\d\d)\s*[/.\-年]\s*(\d{1,2})\s*[/.\-月]\s*(\d{1,2})\s*日?(?:\s+0?0:00(?::00)?)?")
+"""A day as spreadsheets show it; Excel may add a midnight."""
 _SLOW_S = 10.0
 _TITLE_ROWS = 10
 
@@ -232,6 +235,16 @@ class _Row:
             self.refuse(column, error.reason, error.cure)
             return None
 
+    def day(self, column: str, text: str) -> date | None:
+        found = _DAY.fullmatch(text)
+        if found is not None:
+            try:
+                return date(*map(int, found.groups()))
+            except ValueError:
+                pass
+        self.refuse(column, f"{text!r} is no day", "year, month and day: 2027-03-31")
+        return None
+
 
 _READERS: dict[str, Callable[[_Row, str, str], object]] = {
     "text": _Row.text,
@@ -239,6 +252,7 @@ _READERS: dict[str, Callable[[_Row, str, str], object]] = {
     "numbers": _Row.numbers,
     "measure": _Row.measure,
     "unit": _Row.unit,
+    "day": _Row.day,
 }
 
 

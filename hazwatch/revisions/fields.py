@@ -80,6 +80,7 @@ TAG: Mapping[str, Field] = {
     "consequence": _of("后果", "consequence"),
     "action": _of("处置措施", "action"),
     "response_s": _of("响应时间", "response time", neutral, "s"),
+    "calibration_due": _of("检定到期日", "calibration due"),
 }
 
 GAS_LIMITS: Mapping[str, Text] = {

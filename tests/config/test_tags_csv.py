@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 
 import msgspec
 import pytest
@@ -70,6 +71,23 @@ def test_what_is_left_empty_gets_usual_values() -> None:
     pressure = one(ENGLISH + "PT-1,,lpg,压力,,MPa(g),0,2.5,1.6,1.7\n")
     assert pressure.profile == "none" and pressure.limits == Limits(high=1.6, high_high=1.7)
     assert pressure.deadband == 0.05 and (pressure.on_delay_s, pressure.off_delay_s) == (15.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    "cell", ["2027-03-31", "2027/3/31", "2027.03.31", "2027年3月31日", "2027-03-31 00:00:00", "２０２７-3-31"]
+)
+@pytest.mark.parametrize("heading", ["calibration_due", "检定到期日", "有效期至"])
+def test_the_day_on_which_a_calibration_ends(cell: str, heading: str) -> None:
+    tag = one(f"name,enterprise,measure,unit,{heading}\nPT-1,lpg,pressure,MPa,{cell}\n")
+    assert tag.calibration_due == date(2027, 3, 31)
+    again = read_tags(write_tags([tag], chinese=True), "tags.csv")
+    assert again.problems == () and again.tags == (tag,)
+
+
+@pytest.mark.parametrize("cell", ["31/03/2027", "2027-02-30", "2027-13-01", "27-3-31", "next year", "46112"])
+def test_a_cell_that_is_no_day_is_named(cell: str) -> None:
+    (problem,) = read(f"name,enterprise,measure,unit,calibration_due\nPT-1,lpg,pressure,MPa,{cell}\n")
+    assert "row 2, column calibration_due" in problem and "2027-03-31" in problem
 
 
 def test_zero_is_not_empty() -> None:
@@ -244,6 +262,7 @@ texts = st.text(
         stale_s=numbers,
         bad_values=st.lists(numbers, max_size=3).map(tuple),
         x_m=st.none() | numbers,
+        calibration_due=st.none() | st.dates(date(1900, 1, 1), date(2099, 12, 31)),
     )
 )
 def test_what_is_written_reads_back_the_same(tag: Tag) -> None:

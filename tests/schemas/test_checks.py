@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ GAS = Tag(
     deadband=2.0,
     profile="gb50493",
     action=Text("撤离", "leave"),
+    calibration_due=date(2027, 3, 31),
 )
 TEMPERATURE = Tag(number=2, name="TT-1", enterprise="metal", measure=Measure.TEMPERATURE, unit="°C")
 GOOD = Revision(
@@ -114,6 +116,8 @@ TAG_FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"on_delay_s": -1.0}, "on_delay_s", "0 or more"),
     ({"on_delay_s": 120.0, "response_s": 60.0}, "on_delay_s", "shorten"),
     ({"response_s": 0.0}, "response_s", "empty"),
+    ({"calibration_due": date(1899, 12, 31)}, "calibration_due", "2027-03-31"),
+    ({"calibration_due": date(2207, 3, 31)}, "calibration_due", "2027-03-31"),
     ({"period_s": 0.0}, "period_s", "seconds"),
     ({"period_s": 60.0}, "stale_s", "three periods"),
     ({"limits": Limits(high=24.0, high_high=34.35)}, "high", "limit_reason"),
@@ -236,6 +240,26 @@ def test_rules_and_routes_point_at_what_exists() -> None:
         "routes[none]",
         "routes[who].recipients",
     ]
+
+
+def test_gas_points_without_a_day_of_calibration_are_named_together_where_others_have_one() -> None:
+    undated = tuple(replace(GAS, number=n, name=f"CO-{n}", calibration_due=None) for n in range(1, 6))
+    retired = replace(GAS, number=6, name="CO-6", calibration_due=None, retired=True)
+    other = replace(GAS, number=7)
+    (found,) = advice(replace(GOOD, tags=(*undated, retired, other)))
+    assert found.path == "tags.calibration_due" and "CO-1, CO-2, CO-3 and 2 more" in found.message
+    assert advice(replace(GOOD, tags=undated)) == (), "nobody keeps them here"
+    rule = Rule(id="due", kind="calibration_due")
+    assert paths(advice(replace(GOOD, tags=undated, rules=(rule,)))) == ["tags.calibration_due"]
+    assert advice(replace(GOOD, tags=(retired, other))) == ()
+
+
+def test_a_day_of_calibration_changes_no_revision_that_has_none() -> None:
+    assert b"calibration_due" not in msgspec.json.encode(replace(GAS, calibration_due=None))
+    dated = msgspec.json.encode(GAS)
+    assert b'"calibration_due":"2027-03-31"' in dated and msgspec.json.decode(dated, type=Tag) == GAS
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(dated.replace(b"2027-03-31", b"31.3.2027"), type=Tag)
 
 
 def test_advice() -> None:
