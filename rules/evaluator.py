@@ -18,6 +18,7 @@ from rules.admission import Admission
 from rules.compiling import kernel
 from rules.kinds import NO_ARRAY
 from rules.rulebook import CompiledRule
+from rules.screen import Screen
 from rules.windows import Held, Windows
 
 Changes = npt.NDArray[np.void]
@@ -27,11 +28,17 @@ class RuleFailed(Exception):
     """A kernel of this rule threw; its state is as it was before the record."""
 
 
+BLOCK = 2048
+"""So many rows are saved and then judged: the copying fetches their state into the caches, many lines at a time."""
+
+
 @kernel
-def _save(n, index, first, members, conditions, gates, memory, remembers, to_conditions, to_gates, to_memory):  # type: ignore[no-untyped-def]
-    """Copy the state of every condition that the rows touch, in the order of the rows; of quiet ones without gates."""
-    m = 0
-    for i in range(n):
+def _save(  # type: ignore[no-untyped-def]
+    begin, end, index, first, members, conditions, gates, memory, remembers, to_conditions, to_gates, to_memory, m
+):
+    """Copy the state of every condition that the rows touch, in the order of the rows, to the places from m on; of
+    quiet ones without gates. Returns the next place."""
+    for i in range(begin, end):
         j = index[i]
         if j < 0:
             continue
@@ -62,6 +69,7 @@ class Evaluator:
         self.windows: Windows | None = None
         if (dtype := compiled.kind.window_dtype) is not None:
             self.windows = Windows(dtype, [w.plan.samples for w in compiled.watched], compiled.slot)
+        self.screen = Screen(compiled, self.conditions) if compiled.kind.calm is not None else None
         self._most = compiled.most_per_tag
         self._remembers = compiled.kind.memory_dtype is not NO_ARRAY
         self._grow(512)
@@ -109,21 +117,50 @@ class Evaluator:
         """Apply the first n admitted rows. Raises `RuleFailed`."""
         if n * self._most > len(self._out):
             self._grow(n)
-        a, c = admission, self.compiled
-        saved = _save(
-            n, a.index, c.first, c.members, self.conditions, self.gates, self.memory, self._remembers, *self._saved
-        )
-        if not saved:
-            return self.nothing
-        try:
-            changes = c.kind.rows(
-                n, a.index, a.flags, a.at, a.value, a.quality, c.first, c.members, self.conditions, self.gates, c.setup,
-                c.params, self._held(), now_ns, append_ns, self._out, self.due,
-            )  # fmt: skip
-        except Exception as error:
-            self._undo(a.index[:n], saved)
-            raise RuleFailed(_reason(error)) from error
+        index = admission.index
+        if self.screen is not None:
+            kept = self.screen.kept(n, index, admission.value, admission.quality)
+            if kept is None:
+                return self.nothing
+            index = kept
+        changes = self._blocks(n, index, admission, self._held(), now_ns, append_ns)
+        if self.screen is not None:
+            self.screen.settle(index[:n], self.conditions)
         return self._out[:changes]
+
+    def _blocks(
+        self,
+        n: int,
+        index: npt.NDArray[np.int32],
+        a: Admission,
+        held: npt.NDArray[np.void] | Held,
+        now_ns: int,
+        append_ns: int,
+    ) -> int:
+        """Judge the rows of `index`, a block after the other; returns the number of changes."""
+        c = self.compiled
+        saved = changes = 0
+        for begin in range(0, n, BLOCK):
+            end = min(n, begin + BLOCK)
+            before, found = saved, changes
+            saved = _save(
+                begin, end, index, c.first, c.members, self.conditions, self.gates, self.memory, self._remembers,
+                *self._saved, saved,
+            )  # fmt: skip
+            if saved == before:
+                continue
+            rows = slice(begin, end)
+            try:
+                changes += c.kind.rows(
+                    end - begin, index[rows], a.flags[rows], a.at[rows], a.value[rows], a.quality[rows], c.first,
+                    c.members, self.conditions, self.gates, c.setup, c.params, held, now_ns, append_ns,
+                    self._out[changes:], self.due,
+                )  # fmt: skip
+            except Exception as error:
+                self._undo(index[:end], saved)
+                raise RuleFailed(_reason(error)) from error
+            self._out["row"][found:changes] += begin
+        return changes
 
     def _held(self) -> npt.NDArray[np.void] | Held:
         return self.memory if self.windows is None else self.windows.begin(self.memory)
@@ -138,7 +175,8 @@ class Evaluator:
 
     def _undo(self, index: npt.NDArray[np.int32], saved: int) -> None:
         touched = np.concatenate([self.compiled.members[a:b] for a, b in self._spans(index)])
-        conditions, gates, memory = (copies[:saved] for copies in self._saved)
+        touched, at = np.unique(touched, return_index=True)  # the first copy of each is what it was before the record
+        conditions, gates, memory = (copies[:saved][at] for copies in self._saved)
         self.conditions[touched] = conditions
         if self._remembers:
             self.memory[touched] = memory
@@ -155,6 +193,7 @@ class Evaluator:
 
     def fire(self, now_ns: int, append_ns: int) -> Changes:
         """What has fallen due, at row -1 (LAWS T3)."""
+        # what fires was not quiet and is not so afterwards: the screen stands
         changes = machine.fire(self.conditions, self.gates, self.compiled.setup, now_ns, append_ns, self._out, self.due)
         return self._out[:changes]
 
@@ -180,7 +219,13 @@ class Evaluator:
             if self.windows is not None:
                 self.windows.undo()
             raise RuleFailed(_reason(error)) from error
+        self.resumed()
         return self._out[:changes]
+
+    def resumed(self) -> None:
+        """Take note that the state of any condition may have changed."""
+        if self.screen is not None:
+            self.screen.settle_all(self.conditions)
 
     def active(self) -> npt.NDArray[np.intp]:
         """The conditions that are stated above normal."""
@@ -202,6 +247,7 @@ class Evaluator:
             mine, its = np.array(pairs, np.int64).reshape(-1, 2).T
         self.memory[mine] = old.memory[its]
         self.due[0] = 0
+        self.resumed()
 
 
 def _reason(error: Exception) -> str:

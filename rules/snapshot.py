@@ -248,6 +248,7 @@ def put_back(fold: Fold, data: bytes) -> None:
     _fill(_arrays(fold), found.state)
     for evaluator in evaluators:
         evaluator.due[0] = 0  # recomputed at the next record
+        evaluator.resumed()
 
 
 def _fill(arrays: list[npt.NDArray[Any]], state: memoryview) -> None:

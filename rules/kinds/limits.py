@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
@@ -103,6 +104,14 @@ def rows(  # type: ignore[no-untyped-def]
                 out, due, m,
             )  # fmt: skip
     return m
+
+
+def calm(params: npt.NDArray[np.void]) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+    """On the right side of both limits and, where over-range is an alarm, not above the range."""
+    limit = np.fmin(params["limit_1"], params["limit_2"])
+    over = np.where(params["over"] != 0, np.nextafter(params["range_high"], np.inf), np.inf)
+    high = params["sign"] > 0
+    return np.where(high, -np.inf, -limit), np.where(high, np.fmin(limit, over), np.inf)
 
 
 _TITLES = {
@@ -235,6 +244,7 @@ KIND = Kind(
     check=check,
     rows=rows,
     say=say,
+    calm=calm,
     param_dtype=PARAMS,
     source="Limit, deadband, on- and off-delay as in ISA-18.2 / IEC 62682; level 1 and level 2 as in GB/T 50493.",
     examples=(

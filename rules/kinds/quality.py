@@ -160,6 +160,7 @@ KIND = Kind(
     check=check,
     rows=rows,
     say=say,
+    calm=lambda params: (np.nextafter(params["lowest"], -np.inf), np.nextafter(params["highest"], np.inf)),
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     source="NAMUR NE 43 for the ends of the range; quality classes of OPC UA.",

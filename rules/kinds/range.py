@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
@@ -114,6 +115,13 @@ def rows(  # type: ignore[no-untyped-def]
     return m
 
 
+def calm(params: npt.NDArray[np.void]) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+    """Inside of the range, or of what a loop carries when all is well."""
+    loop = params["loop"] != 0
+    lowest, highest = np.where(loop, LOOP[0], params["lowest"]), np.where(loop, LOOP[1], params["highest"])
+    return np.nextafter(lowest, -np.inf), np.nextafter(highest, np.inf)
+
+
 def is_loop(tag: Tag) -> bool:
     """Whether the tag reads the bare current of a 4-20 mA loop: another current is a quantity like any other."""
     return tag.unit == "mA" and (tag.range_low, tag.range_high) in (LOOP, (None, None))
@@ -204,6 +212,7 @@ KIND = Kind(
     check=check,
     rows=rows,
     say=say,
+    calm=calm,
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     source="NAMUR NE 43 for currents; project default for quantities: 2 % of the span for 60 s.",

@@ -135,6 +135,7 @@ KIND = Kind(
     rows=rows,
     beat=beat,
     say=say,
+    calm=lambda params: (-np.inf, np.inf),
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     source="Project default: three periods, at most 100 s (the fault time of gas detection controllers).",

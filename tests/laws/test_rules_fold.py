@@ -238,7 +238,7 @@ def throwing(book: Rulebook, rule: str, at_value: float) -> Rulebook:
                 raise Thrown("planted")
             return changes
 
-        return replace(compiled, kind=replace(kind, rows=rows))  # type: ignore[type-var]
+        return replace(compiled, kind=replace(kind, rows=rows, calm=None))  # type: ignore[type-var]
 
     rules = tuple(broken(r) if r.rule.id == rule else r for r in book.rules)
     return replace(book, rules=rules)  # type: ignore[arg-type]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules import evaluator as evaluator_module
 from rules.engine import Fold
+from rules.evaluator import BLOCK
 from rules.kinds import Example, Kind, kinds
 from rules.machine import IDLE
 from rules.rulebook import check_rules
@@ -87,6 +90,14 @@ def traces_of(kind: Kind) -> st.SearchStrategy[Trace]:
 def rows(entry: Entry) -> Iterator[tuple[int, float]]:
     assert entry.batch is not None
     yield from zip(entry.batch.quality.tolist(), entry.batch.value.tolist(), strict=True)
+
+
+@contextmanager
+def blocks_of(rows: int) -> Iterator[None]:
+    """Kernels are called with so many rows at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluator_module, "BLOCK", rows)
+        yield
 
 
 @every_kind
@@ -169,8 +180,8 @@ def test_a_kernel_that_throws_leaves_everything_as_it_was(kind: Kind) -> None:
     """LAWS C7: levels, gates, memory and rings are those of a twin that saw a tick in the place of the record."""
 
     @laws(100)
-    @given(traces_of(kind), st.integers(0, 40))
-    def law(trace: Trace, place: int) -> None:
+    @given(traces_of(kind), st.integers(0, 40), st.sampled_from([1, BLOCK]))
+    def law(trace: Trace, place: int, block: int) -> None:
         batches = [n for n, e in enumerate(trace.entries) if e.batch is not None]
         at = batches[place % len(batches)]
         fold, twin = Fold(throwing(rulebook(trace.revision), kind.name, POISON), 0, 1), new_fold(trace)
@@ -180,7 +191,8 @@ def test_a_kernel_that_throws_leaves_everything_as_it_was(kind: Kind) -> None:
         entry = trace.entries[at]
         assert entry.batch is not None
         poison = batch([1], [entry.append_ns], [POISON])
-        said = fold.apply_readings(at, entry.append_ns, concat([entry.batch, poison]))
+        with blocks_of(block):
+            said = fold.apply_readings(at, entry.append_ns, concat([entry.batch, poison]))
         tick = encode_record(Tick(by="nobody"))  # what time alone brings before the record stays
         fold_entry(twin, at, Entry(entry.append_ns, RecordKind.TICK, tick))
         assert any(c.rule == "rule" and f"rule/{kind.name}/" in c.subject and c.level for c in said)
@@ -216,6 +228,25 @@ def test_a_batch_may_be_split_and_is_only_read(kind: Kind) -> None:
             assert [_told(c) for c in together if c.rule == kind.name] == [
                 _told(c) for c in apart if c.rule == kind.name
             ]
+
+    law()
+
+
+@every_kind
+def test_what_is_kept_from_a_kernel_would_have_changed_nothing(kind: Kind) -> None:
+    """The screen before a kernel, and the blocks in which it is called, are seen by nobody."""
+
+    @laws(100)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        usual, bare = new_fold(trace), new_fold(trace)
+        for evaluator in bare.standing.evaluators:
+            evaluator.screen = None
+        for offset, entry in enumerate(trace.entries):
+            with blocks_of(1):
+                plainly = fold_entry(bare, offset, entry)
+            assert fold_entry(usual, offset, entry) == plainly
+        assert usual.snapshot() == bare.snapshot()
 
     law()
 
