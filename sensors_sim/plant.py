@@ -1,7 +1,8 @@
 """A healthy plant: every instrument has a normal value, a daily drift and noise that remembers. Pure.
 
 The same instruments, seed and start give the same stream: the noise of a step comes from a generator keyed by
-(seed, step), so nothing depends on when or where it is computed.
+(seed, step), so nothing depends on when or where it is computed. The instruments of a process unit say what its
+physics says instead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensors_sim.taglist import Instrument
+from sensors_sim.units import Unit
 from sensors_sim.wind import Wind
 
 Floats = npt.NDArray[np.float64]
@@ -59,9 +61,21 @@ def _quiet(tag: Instrument, rng: np.random.Generator) -> tuple[float, float, flo
 
 
 class Plant:
-    """Steps through time at one step per second; `step()` returns the true values of all instruments."""
+    """Steps through time at one step of `step_s` seconds; `step()` returns the true values of all instruments.
 
-    def __init__(self, instruments: Sequence[Instrument], seed: int, start_s: float) -> None:
+    `unit` is a process unit, `sensors` the names of what it measures.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        seed: int,
+        start_s: float,
+        *,
+        step_s: float = 1.0,
+        unit: Unit | None = None,
+        sensors: Sequence[str] = (),
+    ) -> None:
         self.instruments = list(instruments)
         self.wind = Wind(seed)
         self.x_m = np.array([tag.x_m for tag in instruments])
@@ -69,6 +83,11 @@ class Plant:
         self._quiet = behaviour(instruments, seed)
         self._seed = seed
         self._start_s = start_s
+        self.step_s = step_s
+        self.unit = unit
+        place = {tag.name: i for i, tag in enumerate(instruments)}
+        measured = [(place[name], i) for i, name in enumerate(sensors) if name in place]
+        self._of_unit = np.array(measured, np.intp).reshape(-1, 2).T
         self._memory = np.zeros(len(instruments))
         self._speeds = np.array([tag.measure == "wind_speed" for tag in instruments])
         self._directions = np.array([tag.measure == "wind_direction" for tag in instruments])
@@ -77,19 +96,23 @@ class Plant:
     @property
     def time_s(self) -> float:
         """The time of the step that comes next, seconds since 1970."""
-        return self._start_s + self.index
+        return self._start_s + self.index * self.step_s
 
     def step(self) -> Floats:
-        """True values at `time_s`, shape (n,), and one second passes."""
+        """True values at `time_s`, shape (n,), and `step_s` seconds pass."""
         now = self.time_s
         rng = np.random.Generator(np.random.Philox(key=[self._seed, 1], counter=[0, 0, 0, self.index + 1]))
-        keep = np.exp(-1.0 / MEMORY_S)
+        keep = np.exp(-self.step_s / MEMORY_S)
         kick = rng.standard_normal(len(self.instruments))
         self._memory = keep * self._memory + np.sqrt(1 - keep**2) * kick
         quiet = self._quiet
         values = quiet.normal + quiet.swing * np.sin(2 * np.pi * now / DAY_S + quiet.phase) + quiet.noise * self._memory
-        self.wind.step(now, rng)
+        self.wind.step(now, rng, self.step_s)
         values[self._speeds] = self.wind.speed_ms
         values[self._directions] = self.wind.direction_deg
+        if self.unit is not None:
+            values[self._of_unit[0]] = self.unit.step(now, self.step_s, rng.standard_normal(self.unit.noises()))[
+                self._of_unit[1]
+            ]
         self.index += 1
         return values

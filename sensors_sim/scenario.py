@@ -1,9 +1,10 @@
-"""Scenarios: files that say what goes wrong, when, and for how long."""
+"""Scenarios: files that say in which plant what goes wrong, when, and for how long."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +14,10 @@ import numpy as np
 from schemas.text import Text
 from sensors_sim.faults import Effect, Shown, kinds
 from sensors_sim.plant import Plant
-from sensors_sim.taglist import read_instruments
+from sensors_sim.sites import DEMO, build, sites
+from sensors_sim.upsets import Turned, Upset
 
 FOLDER = Path(__file__).parent / "scenarios"
-DEMO_TAGS = Path(__file__).parent.parent / "hazwatch" / "demo" / "tags.csv"
 
 
 class ScenarioError(ValueError):
@@ -24,12 +25,20 @@ class ScenarioError(ValueError):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A scenario file. `repeat_s` plays it again and again, effects must be over by then; 0 plays it once."""
+    """A scenario file. It plays in the plant `site`; what there is to see is over after `lasts_s`.
+
+    `effect` are faults of instruments, gateways and air, `upset` those of the process itself. `repeat_s` plays it again
+    and again, all must be over by then; 0 plays it once.
+    """
 
     name: str
     title: Text = Text()
+    about: Text = Text()
+    site: str = DEMO
+    lasts_s: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
     repeat_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     effect: tuple[dict[str, Any], ...] = ()
+    upset: tuple[Upset, ...] = ()
 
 
 def names() -> list[str]:
@@ -50,10 +59,27 @@ def load(name: str) -> Scenario:
         raise ScenarioError(f"{file}: {error}") from None
 
 
-def effects(scenario: Scenario, plant: Plant) -> list[Effect]:
-    """The effects of a scenario at work in `plant`; all problems at once."""
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """What a scenario does to a plant."""
+
+    upsets: Sequence[Turned]
+    effects: Sequence[Effect]
+
+
+def at_work(scenario: Scenario, plant: Plant) -> AtWork:
+    """The upsets and effects of a scenario at work in `plant`. Raises `ScenarioError` with all problems at once."""
+    turned: list[Turned] = []
     made: list[Effect] = []
     problems = []
+    if scenario.site not in sites():
+        problems.append(f"{scenario.name}: there is no site {scenario.site!r}; known are {', '.join(sites())}")
+    for number, upset in enumerate(scenario.upset, start=1):
+        try:
+            _ends_in_time(scenario, upset.start_s + upset.duration_s + upset.fall_s)
+            turned.append(Turned(upset, plant))
+        except ValueError as error:
+            problems.append(f"{scenario.name}: [[upset]] {number}: {error}")
     for number, table in enumerate(scenario.effect, start=1):
         where = f"{scenario.name}: [[effect]] {number}"
         module = kinds().get(str(table.get("kind")))
@@ -62,37 +88,57 @@ def effects(scenario: Scenario, plant: Plant) -> list[Effect]:
             continue
         try:
             spec = msgspec.convert(table, module.Spec)
-            if 0 < scenario.repeat_s < spec.start_s + spec.duration_s:
-                raise ValueError(f"it ends after repeat_s ({scenario.repeat_s:g} s)")
+            _ends_in_time(scenario, spec.start_s + spec.duration_s)
             made.append(module.Effect(spec, plant))
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(f"{where}: {error}")
     if problems:
         raise ScenarioError("\n".join(problems))
-    return made
+    return AtWork(turned, made)
+
+
+def _ends_in_time(scenario: Scenario, end_s: float) -> None:
+    if 0 < scenario.repeat_s < end_s:
+        raise ValueError(f"it ends after repeat_s ({scenario.repeat_s:g} s)")
+
+
+def plant_of(scenario: Scenario, seed: int, start_s: float, tags: Path | None = None) -> Plant:
+    """The plant that a scenario plays in, with another tag list if one is given. Raises `ScenarioError`, ValueError."""
+    if scenario.site not in sites():
+        raise ScenarioError(f"{scenario.name}: there is no site {scenario.site!r}; known are {', '.join(sites())}")
+    return build(scenario.site, seed, start_s, tags)
 
 
 def demo_plays(name: str) -> None:
     """Raises `ScenarioError` with all that is wrong with a scenario in the demo plant."""
-    effects(load(name), Plant(read_instruments(DEMO_TAGS), seed=1, start_s=0.0))
+    scenario = load(name)
+    if scenario.site != DEMO:
+        raise ScenarioError(
+            f"scenario {name!r} plays in the plant {scenario.site!r}, which is not in the demo; see `hazwatch simulate "
+            f"{name} --site-to FOLDER`"
+        )
+    at_work(scenario, build(DEMO, seed=1, start_s=0.0))
 
 
 def play(plant: Plant, scenario: Scenario) -> Iterator[tuple[float, Shown]]:
-    """Second by second: the time (s since 1970) and what the instruments say then. Never ends.
+    """Step by step: the time (s since 1970) and what the instruments say then. Never ends.
 
     Raises `ScenarioError` at once, with all problems of the scenario.
     """
-    return _played(plant, effects(scenario, plant), scenario.repeat_s)
+    return _played(plant, at_work(scenario, plant), scenario.repeat_s)
 
 
-def _played(plant: Plant, at_work: list[Effect], repeat_s: float) -> Iterator[tuple[float, Shown]]:
+def _played(plant: Plant, work: AtWork, repeat_s: float) -> Iterator[tuple[float, Shown]]:
     start_s = plant.time_s
     step = np.array([tag.resolution for tag in plant.instruments])
     while True:
         now_s = plant.time_s
         at_s = now_s - start_s
+        at_s = at_s % repeat_s if repeat_s else at_s
+        for upset in work.upsets:
+            upset.apply(at_s)
         shown = Shown.of(plant.step())
-        for effect in at_work:
-            effect.apply(at_s % repeat_s if repeat_s else at_s, shown)
+        for effect in work.effects:
+            effect.apply(at_s, shown)
         shown.value = np.round(shown.value / step) * step
         yield now_s, shown

@@ -25,6 +25,8 @@ class Instrument:
     x_m: float
     y_m: float
     period_s: float
+    low_low: float | None = None
+    high_high: float | None = None
 
 
 NEEDED = ("name", "enterprise", "measure", "unit")
@@ -80,4 +82,6 @@ def _instrument(row: dict[str, str]) -> Instrument:
         x_m=number("x_m") or 0.0,
         y_m=number("y_m") or 0.0,
         period_s=number("period_s") or 1.0,
+        low_low=number("low_low"),
+        high_high=number("high_high"),
     )

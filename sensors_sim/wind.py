@@ -17,11 +17,12 @@ class Wind:
         self._veer = 0.0
         self._mean_direction = 90.0 + seed % 90
 
-    def step(self, now_s: float, rng: np.random.Generator) -> None:
-        """One second: gusts remember 30 s, the direction 10 min."""
+    def step(self, now_s: float, rng: np.random.Generator, dt_s: float = 1.0) -> None:
+        """`dt_s` seconds: gusts remember 30 s, the direction 10 min."""
         gust_kick, veer_kick = rng.standard_normal(2)
-        self._gust = self._gust * math.exp(-1 / 30) + gust_kick * 0.6 * math.sqrt(1 - math.exp(-2 / 30))
-        self._veer = self._veer * math.exp(-1 / 600) + veer_kick * 20.0 * math.sqrt(1 - math.exp(-2 / 600))
+        gust, veer = math.exp(-dt_s / 30), math.exp(-dt_s / 600)
+        self._gust = self._gust * gust + gust_kick * 0.6 * math.sqrt(1 - gust * gust)
+        self._veer = self._veer * veer + veer_kick * 20.0 * math.sqrt(1 - veer * veer)
         breeze = 2.8 + 1.0 * math.sin(2 * math.pi * (now_s % 86_400) / 86_400 - 1.9)
         self.speed_ms = max(0.3, breeze + self._gust)
         self.direction_deg = (self._mean_direction + self._veer) % 360.0

@@ -50,11 +50,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When an effect is on: from `start_s`, for `duration_s`. Before it changes nothing; after it what it changed
-    dies away within minutes."""
+    dies away within minutes. `label` names the event for those who judge warnings by it."""
 
     kind: str
     start_s: Seconds
     duration_s: Seconds
+    label: str = ""
 
     def is_on(self, at_s: float) -> bool:
         return self.start_s <= at_s < self.start_s + self.duration_s

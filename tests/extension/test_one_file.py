@@ -44,7 +44,7 @@ FAMILIES = (
     ),
     Family("ingest/formats/semicolons.py", "semicolons.py.txt", ("tests/ingest/test_formats.py",)),
     Family("alerting/channels/spool.py", "spool.py.txt", ("tests/alerting/test_channels.py",)),
-    Family("sensors_sim/faults/spike.py", "spike.py.txt", ("tests/sensors_sim/test_faults.py",)),
+    Family("sensors_sim/faults/flicker.py", "flicker.py.txt", ("tests/sensors_sim/test_faults.py",)),
     Family("sensors_sim/scenarios/needle.toml", "needle.toml", ("tests/sensors_sim/test_scenarios.py",)),
 )
 SITE = """
@@ -153,7 +153,7 @@ def test_help_lists_it(house: House) -> None:
     for line in ("parity       Odd values", "semicolons  Pairs behind semicolons", "spool        spool folder"):
         assert " ".join(line.split()) in {" ".join(shown.split()) for shown in check.stdout.splitlines()}
     assert "needle: A needle in the pressure" in simulate.stdout
-    assert "spike" in simulate.stdout.partition("Kinds of effects:")[2]
+    assert "flicker" in simulate.stdout.partition("Kinds of effects:")[2]
 
 
 def test_the_reference_describes_it(house: House) -> None:
@@ -166,7 +166,7 @@ def test_the_reference_describes_it(house: House) -> None:
     assert "co=3.5;lel=-1" in page["formats.md"]
     assert "## `spool` — 假脱机文件夹 / spool folder" in page["channels.md"]
     assert "| `folder` | text | required |" in page["channels.md"]
-    for name in ("parity", "semicolons", "spool", "needle", "spike"):
+    for name in ("parity", "semicolons", "spool", "needle", "flicker"):
         assert name in page["commands.md"]
 
 

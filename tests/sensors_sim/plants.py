@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ from hazwatch.replay.line import Line, line_of
 from hazwatch.replay.runner import Replay
 from schemas.batch import batch
 from schemas.registry import Revision
-from schemas.time import MS
+from schemas.time import MS, SECOND
 from sensors_sim.faults import Shown
 from sensors_sim.gateway import Message, gateways
 from sensors_sim.plant import Plant
-from sensors_sim.scenario import Scenario, load, play
+from sensors_sim.scenario import Scenario, load, plant_of, play
+from sensors_sim.sites import DEMO as DEMO_SITE
+from sensors_sim.sites import sites
 from sensors_sim.taglist import Instrument, read_instruments
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +32,12 @@ START_S = 1_767_225_600
 
 
 @cache
+def revision(site: str) -> Revision:
+    return load_config(sites()[site].folder / "hazwatch.toml").revision
+
+
 def demo() -> Revision:
-    return load_config(DEMO / "hazwatch.toml").revision
+    return revision(DEMO_SITE)
 
 
 def instruments() -> list[Instrument]:
@@ -51,28 +57,33 @@ def shown(of: Plant, what: Scenario, seconds: int) -> list[Shown]:
 
 
 def messages(name: str, seconds: int, seed: int = 1) -> Iterator[tuple[int, Message]]:
-    """(second, message) of the demo plant in a scenario."""
-    built = plant(seed)
+    """(second, message) of the plant of a scenario."""
+    what = load(name)
+    built = plant_of(what, seed, START_S)
     senders = gateways(built.instruments, START_S)
-    for second, (now_s, moment) in enumerate(islice(play(built, load(name)), seconds)):
+    for now_s, moment in takewhile(lambda one: one[0] < START_S + seconds, play(built, what)):
         for sender in senders:
             for message in sender.second(now_s, moment):
-                yield second, message
+                yield round(now_s - START_S), message
 
 
-def recording(sent: Iterable[tuple[int, Message]]) -> Iterator[Instant]:
-    """The live messages as instants: read from the wire, names looked up in the registry. History is left out."""
-    numbers = {tag.name: tag.number for tag in demo().tags}
-    for _, message in sent:
+def recording(sent: Iterable[tuple[int, Message]], of: Revision | None = None) -> Iterator[Instant]:
+    """The live messages as instants: read from the wire, names looked up in the registry, received when they are sent,
+    with the gateway's time on them. History is left out."""
+    numbers = {tag.name: tag.number for tag in (of or demo()).tags}
+    for second, message in sent:
         if message.topic.endswith("/backfill"):
             continue
         body = json.loads(message.payload)
         tags = [numbers[name] for name in body["tags"]]
         at_ns = body["time_ms"] * MS
         quality = body.get("quality", [0] * len(tags))
-        yield Instant(at_ns, batch(tags, [at_ns] * len(tags), body["values"], np.array(quality, np.int16)))
+        yield Instant(
+            (START_S + second) * SECOND, batch(tags, [at_ns] * len(tags), body["values"], np.array(quality, np.int16))
+        )
 
 
 def story(name: str, seconds: int, seed: int = 1) -> list[Line]:
     """What the rules and the book say of a scenario, silence behind its end left out."""
-    return [line_of(one) for one in Replay(demo()).play(recording(messages(name, seconds, seed)))]
+    rules = revision(load(name).site)
+    return [line_of(one) for one in Replay(rules).play(recording(messages(name, seconds, seed), rules))]

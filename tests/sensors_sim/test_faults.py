@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sensors_sim.faults import Shown, kinds
 from sensors_sim.plant import Plant
-from sensors_sim.scenario import ScenarioError, effects
+from sensors_sim.scenario import ScenarioError, at_work
 from tests.laws.settings import traces
 from tests.sensors_sim.plants import plant, scenario
 
@@ -52,7 +52,7 @@ def test_the_example_is_one(kind: ModuleType) -> None:
 
 @KINDS
 def test_a_scenario_can_name_it(kind: ModuleType) -> None:
-    (made,) = effects(scenario(msgspec.to_builtins(kind.EXAMPLE)), plant())
+    (made,) = at_work(scenario(msgspec.to_builtins(kind.EXAMPLE)), plant()).effects
     assert isinstance(made, kind.Effect)
 
 
@@ -116,7 +116,7 @@ def test_whenever_it_comes_the_numbers_stay_numbers(kind: ModuleType, start: flo
 def test_times_are_not_negative(kind: ModuleType, field: str) -> None:
     table = msgspec.to_builtins(kind.EXAMPLE) | {field: -1.0}
     with pytest.raises(ScenarioError, match=rf"test: \[\[effect\]\] 1: .*>= 0.*{field}"):
-        effects(scenario(table), plant())
+        at_work(scenario(table), plant())
 
 
 def test_all_problems_of_a_scenario_are_told_at_once() -> None:
@@ -130,7 +130,7 @@ def test_all_problems_of_a_scenario_are_told_at_once() -> None:
         repeat_s=600,
     )
     with pytest.raises(ScenarioError) as caught:
-        effects(wrong, plant())
+        at_work(wrong, plant())
     said = str(caught.value).splitlines()
     assert [line.partition(": ")[2].partition(": ")[0] for line in said] == [f"[[effect]] {n}" for n in range(1, 7)]
     assert f"kind 'leek' is not one of {', '.join(kinds())}" in said[0]

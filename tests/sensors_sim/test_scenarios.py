@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from hazwatch.cli import main
 from hazwatch.replay.line import Line
 from sensors_sim.gateway import KEPT, gateways
-from sensors_sim.scenario import ScenarioError, demo_plays, effects, load, names
+from sensors_sim.scenario import ScenarioError, at_work, demo_plays, load, names, plant_of
+from sensors_sim.sites import DEMO, sites
 from tests.sensors_sim.plants import START_S, demo, messages, plant, shown, story
 
 SEEDS = (1, 2, 3)
@@ -42,7 +43,8 @@ def test_it_can_be_played_and_says_what_it_is_in_both_languages(name: str) -> No
     scenario = load(name)
     assert scenario.name == name
     assert scenario.title.zh and scenario.title.en and re.search(r"[一-鿿]", scenario.title.zh)
-    effects(scenario, plant())
+    at_work(scenario, plant_of(scenario, seed=1, start_s=START_S))
+    assert scenario.site in sites()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -171,8 +173,12 @@ def test_a_scenario_file_that_is_none(tmp_path: Path, text: str | bytes | None, 
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_demo_plays_what_comes_with_the_program(name: str) -> None:
-    demo_plays(name)
+def test_the_demo_plays_what_comes_with_the_program_and_is_made_for_it(name: str) -> None:
+    if load(name).site == DEMO:
+        demo_plays(name)
+        return
+    with pytest.raises(ScenarioError, match=rf"plays in the plant .*hazwatch simulate {name} --site-to FOLDER"):
+        demo_plays(name)
 
 
 def test_the_demo_does_not_start_with_a_scenario_that_it_cannot_play(tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import re
 
 import pytest
 
-from sensors_sim.scenario import names
+from sensors_sim.scenario import load, names
 from tests.sensors_sim.timelines import FOLDER, timeline
 
 CURE = "if that is meant, run: python -m tests.sensors_sim.timelines"
 
 
-@pytest.mark.parametrize("name", names())
+QUICK = [name for name in names() if load(name).lasts_s <= 3600]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in names() if name not in QUICK]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
 def test_the_alarms_of_a_scenario_come_as_written(name: str) -> None:
     assert (FOLDER / f"{name}.txt").read_text(encoding="utf-8") == timeline(name), CURE
 

@@ -12,17 +12,19 @@ from pathlib import Path
 
 from hazwatch.replay.line import Line
 from rules.kinds import kinds
-from sensors_sim.scenario import names
-from tests.sensors_sim.plants import START_S, demo, story
+from sensors_sim.scenario import load, names
+from tests.sensors_sim.plants import START_S, revision, story
 
 FOLDER = Path(__file__).parent / "timelines"
-SECONDS = 1000
+SECONDS = 172_800
+"""No more of a scenario is played: the rest of a healthy week is for training."""
 EARLY = {"forecast", "cusum", "ewma"}
 
 
 def timeline(name: str) -> str:
-    lines = story(name, SECONDS)
-    return "\n".join([*_changes(lines), *_leads(lines)]) + "\n"
+    what = load(name)
+    lines = story(name, round(min(SECONDS, what.lasts_s)))
+    return "\n".join([*_changes(lines), *_leads(lines, what.site)]) + "\n"
 
 
 def second(line: Line) -> int:
@@ -35,8 +37,8 @@ def _changes(lines: Sequence[Line]) -> Iterator[str]:
         yield f"{second(line):5d}  {line.tag}  {line.rule}  {line.change}  {line.level}  tier {line.tier}"
 
 
-def _leads(lines: Sequence[Line]) -> Iterator[str]:
-    kind_of = {rule.id: rule.kind for rule in demo().rules}
+def _leads(lines: Sequence[Line], site: str) -> Iterator[str]:
+    kind_of = {rule.id: rule.kind for rule in revision(site).rules}
     assert set(kind_of.values()) <= set(kinds())
     for warning in lines:
         if kind_of.get(warning.rule) in EARLY and warning.change == "raise":
