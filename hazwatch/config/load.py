@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from console.config import ConsoleConfig
 from hazwatch.config import judge
 from hazwatch.config.log import LogConfig
 from hazwatch.config.model import Config
+from hazwatch.config.models import ModelFile, read_models
 from hazwatch.config.numbers import numbered
 from hazwatch.config.paths import Places, Row
 from hazwatch.config.problems import ConfigProblems
@@ -24,6 +25,7 @@ from hazwatch.config.tags_csv import read_tags
 from historian.config import HistorianConfig
 from ingest.config import MqttConfig, SourceConfig
 from schemas.majorhazard import graded
+from schemas.models import Model
 from schemas.problems import Problem
 from schemas.registry import Enterprise, Equipment, HazardSource, Park, Revision, Route, Rule, Struct, Tag
 
@@ -48,6 +50,7 @@ ARRAYS: dict[str, type[msgspec.Struct]] = {
     "route": Route,
     "source": SourceConfig,
     "contact": Contact,
+    "model": ModelFile,
 }
 """The arrays of tables of a configuration file; `[[channel]]` stands apart, its fields follow from its kind."""
 
@@ -61,18 +64,19 @@ SINGLE: dict[str, type[msgspec.Struct]] = {
 """The tables that stand once; all of them may be left out."""
 
 
-def load_config(file: Path, *, rules: bool = True) -> Config:
+def load_config(file: Path, *, rules: bool = True, models: bool = True) -> Config:
     """The configuration in this file. Raises `ConfigProblems` with everything that is wrong.
 
     With `rules` False the rules are not compiled against the tags, which spares a process that has no use for them the
-    second that this takes.
+    second that this takes. With `models` False their files are not read, for the process that writes them.
     """
-    return _Loader(file.absolute()).load(rules)
+    return _Loader(file.absolute(), models).load(rules)
 
 
 class _Loader:
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, models: bool) -> None:
         self._file = file
+        self._reads_models = models
         self._folder = file.parent
         self._tables = Tables(file.name)
         self._problems: list[Problem] = []
@@ -114,6 +118,7 @@ class _Loader:
             tags=numbered(self._tags(single["tags"], arrays)),
             rules=arrays["rule"],
             routes=arrays["route"],
+            models=tuple(self._models(arrays["model"])),
         )
         return Config(
             file=self._file,
@@ -171,6 +176,14 @@ class _Loader:
                 enterprise = tag.enterprise or enterprise_of.get(source, "")
                 tags.append(replace(tag, hazard_source=source, enterprise=enterprise))
         return tags
+
+    def _models(self, listed: Sequence[ModelFile]) -> list[Model]:
+        if not self._reads_models:
+            return []
+        found, problems = read_models(listed, self._folder)
+        for problem in problems:
+            self._tables.refuse(problem.path, problem.message, problem.cure)
+        return found
 
     def _told_already(self, problem: Problem, written: Collection[str]) -> bool:
         """Whether it misses something that is written down, but could not be read and has a problem of its own."""

@@ -132,14 +132,15 @@ def _row(column: Column) -> dict[str, str]:
 
 
 def no_values(values: Floats) -> list[float]:
-    """Numbers that stand for "no value": repeated ends of all that was read, far from everything else, like -200."""
+    """Numbers that stand for "no value": repeated ends of all that was read, far from everything else, like -200. Never
+    0, which is what a pump says that stands still."""
     found: list[float] = []
     for sign in (1.0, -1.0):
         distinct, counts = np.unique(sign * values, return_counts=True)
         if len(distinct) < 3 or counts[0] < 3:
             continue
         rest = distinct[1:]
-        if distinct[1] - distinct[0] > max(rest[-1] - rest[0], 1e-9) / 4 and distinct[0] == round(distinct[0]):
+        if distinct[1] - distinct[0] > max(rest[-1] - rest[0], 1e-9) / 4 and distinct[0] == round(distinct[0]) != 0:
             found.append(float(sign * distinct[0]))
     return found
 

@@ -1,0 +1,111 @@
+"""Limits from a wanted number of false alarms: what the healthy period itself shows, and its tail carried on.
+
+Each chart is judged on steps that its model has not seen: the healthy period is cut into five blocks, and each block is
+judged by the components of the other four. Neighbouring steps are alike, so what exceeds a high level is gathered into
+spells that lie well apart, and only the highest step of each is counted: these are nearly independent. The logarithms
+of their excesses have nearly an exponential tail, whose mean gives the level that is reached once in a wanted time
+(peaks over threshold: Davison and Smith 1990). The five charts share the wanted rate, a fifth for each; as they often
+speak together, the unit's rate is rather below than above it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from hazwatch.train.components import WEIGHT, Form, charts, model_of
+from hazwatch.train.grid import Grid
+from rules.arl import MONTH_S
+from rules.kinds.anomaly import RELEASE
+from schemas.models import CHARTS
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+BLOCKS = 5
+HIGH = 0.95
+APART = math.ceil(2 / WEIGHT)
+"""Steps without an excess that end a spell: twice the time constant of the smoothed charts."""
+FEWEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """`limit` of a chart, and the shape of its tail: 0 exponential in the logarithm, above that heavier."""
+
+    limit: float
+    shape: float
+
+
+def blocks(rows: Bools) -> list[Bools]:
+    """Five contiguous parts of the steps in the mask, as masks."""
+    chosen = np.flatnonzero(rows)
+    found = []
+    for part in np.array_split(chosen, BLOCKS):
+        mask = np.zeros(len(rows), np.bool_)
+        mask[part] = True
+        found.append(mask)
+    return found
+
+
+def unseen(grid: Grid, rows: Bools, form: Form) -> Floats:
+    """The charts of every step by the components of the other blocks, (steps, 5); NaN where a step does not count."""
+    found = np.full((len(rows), len(CHARTS)), np.nan)
+    for block in blocks(rows):
+        said, _ = charts(model_of(grid, rows & ~block, form), grid)
+        found[block] = said[block]
+    return found
+
+
+def tails(said: Floats, step_s: float, alarms_per_month: float) -> list[Tail]:
+    """The limit of each chart."""
+    wanted = alarms_per_month / len(CHARTS) / (MONTH_S / step_s)  # per step
+    return [tail(said[:, i], wanted) for i in range(said.shape[1])]
+
+
+def tail(chart: Floats, wanted: float) -> Tail:
+    """The level that a chart exceeds in `wanted` spells per step."""
+    counts = np.isfinite(chart)
+    logs = np.log(np.maximum(chart, 1e-12))
+    high = float(np.quantile(logs[counts], HIGH))
+    peaks = spells(np.where(counts, logs, -math.inf), high)
+    if len(peaks) < FEWEST:
+        high = float(np.quantile(logs[counts], HIGH - 0.1))
+        peaks = spells(np.where(counts, logs, -math.inf), high)
+    rate, mean = len(peaks) / counts.sum(), float(peaks.mean())
+    shape = float(stats.genpareto.fit(peaks, floc=0)[0]) if len(peaks) >= 2 * FEWEST else 0.0
+    return Tail(math.exp(high + mean * math.log(max(rate / wanted, 1.0))), shape)
+
+
+def spells(logs: Floats, high: float) -> Floats:
+    """By how much the highest step of each spell exceeds `high`; one at least."""
+    over = np.flatnonzero(logs > high)
+    if not len(over):
+        return np.array([max(1e-3, float(logs.max() - high))])
+    starts = np.flatnonzero(np.diff(over, prepend=-10 * APART) > APART)
+    peaks: Floats = np.maximum.reduceat(logs[over], starts) - high
+    return np.maximum(peaks, 1e-6)
+
+
+def alarms(said: Floats, limits: Floats, hold: int = 1) -> tuple[Bools, list[int]]:
+    """At which steps an alarm stands, and where each one begins; as the rule does it, with an off-delay of `hold`."""
+    worst = np.nanmax(np.where(np.isfinite(said), said, -math.inf) / limits, axis=1)
+    standing = np.zeros(len(worst), np.bool_)
+    begins: list[int] = []
+    on, clear = False, 0
+    for i, ratio in enumerate(worst.tolist()):
+        if ratio == -math.inf:
+            standing[i] = on
+            continue
+        clear = clear + 1 if ratio < RELEASE else 0
+        if ratio > 1:
+            if not on:
+                begins.append(i)
+            on = True
+        elif on and clear > hold:
+            on = False
+        standing[i] = on
+    return standing, begins
