@@ -46,6 +46,17 @@ def name(tag: Tag) -> Text:
     return Text(zh=tag.title.zh or f"{tag.name} {what.zh}", en=tag.title.en or f"{tag.name} {what.en}")
 
 
+def at_limit(what: Text, how: Text, title: Text, limit: float, value: float, unit: str) -> Text:
+    """What is so far from 0 that it has reached a limit on that side, or stands in alarm although it is back."""
+    said = quantity(abs(limit), unit)
+    if value >= limit if limit > 0 else value <= limit:
+        return Text(zh=f"{what.zh} {how.zh}，达到{title.zh} {said}", en=f"{what.en} {how.en}, at {title.en} {said}")
+    return Text(
+        zh=f"{what.zh} {how.zh}，{title.zh} {said} 报警仍未解除",
+        en=f"{what.en} {how.en}, {title.en} {said} still in alarm",
+    )
+
+
 def duration(seconds: float) -> Text:
     """A length of time, rounded to what matters."""
     if seconds < 120:

@@ -25,6 +25,7 @@ import numpy as np
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
 from rules.kinds import Example, Kind, Level, Planned, Said
+from rules.ladders import check_lengths, delays
 from rules.machine import LATE_READING, READING, step
 from rules.words import name, number
 from schemas.changes import AlarmClass, Side
@@ -159,8 +160,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
             tags=(tag,),
             side=Side.HIGH,
             levels=levels,
-            on_delay_s=tag.on_delay_s if params.on_delay_s is None else params.on_delay_s,
-            off_delay_s=tag.off_delay_s if params.off_delay_s is None else params.off_delay_s,
+            **delays(tag, params.on_delay_s, params.off_delay_s),
             values={
                 "known": _known(names),
                 "normal": _mask(params.normal, names),
@@ -199,10 +199,7 @@ def check(tag: Tag, params: Params) -> Iterator[Problem]:
         yield Problem.of(
             "params.alarm", "every known state is an alarm; it would never end", "leave a normal state out"
         )
-    for delay in ("on_delay_s", "off_delay_s"):
-        given = getattr(params, delay)
-        if given is not None and not (math.isfinite(given) and given >= 0):
-            yield Problem.of(f"params.{delay}", f"{given:g} is out of bounds", "0 or more")
+    yield from check_lengths(params, ("on_delay_s", "off_delay_s"))
 
 
 def _check_names(params: Params, names: Mapping[int, Text]) -> Iterator[Problem]:

@@ -30,9 +30,10 @@ from rules.admission import LATE, LIVE
 from rules.compiling import kernel
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
+from rules.ladders import TWO, check_lengths, crossed, delays
 from rules.machine import LATE_READING, READING, step
 from rules.windows import remember
-from rules.words import name, quantity
+from rules.words import at_limit, name, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN
@@ -66,9 +67,7 @@ class Params(Struct, frozen=True, kw_only=True):
 PARAMS = np.dtype(
     [
         ("sign", "f8"),  # +1 above, -1 below
-        ("limit_1", "f8"),  # NaN where there is none
-        ("limit_2", "f8"),
-        ("deadband", "f8"),
+        *TWO,
         ("set_point", "f8"),
         ("range_low", "f8"),
         ("range_high", "f8"),
@@ -133,15 +132,7 @@ def rows(  # type: ignore[no-untyped-def]
             clear = 0
             if trust != NO_TRUST:
                 difference = v - reference
-                x = p["sign"] * difference
-                if x >= p["limit_1"]:
-                    beyond = 1
-                elif not x >= p["limit_1"] - p["deadband"]:
-                    clear = 1
-                if x >= p["limit_2"]:
-                    beyond |= 2
-                elif not x >= p["limit_2"] - p["deadband"]:
-                    clear |= 2
+                beyond, clear = crossed(p, p["sign"] * difference)
                 if live or beyond != 0:
                     own["value"] = difference
             if beyond == 0 and conditions[c]["quiet"] != 0:
@@ -207,8 +198,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
                     None if limit is None else Level(level, _TITLES[level], sign * limit)
                     for level, limit in zip(names, limits, strict=True)
                 ),
-                on_delay_s=tag.on_delay_s if params.on_delay_s is None else params.on_delay_s,
-                off_delay_s=tag.off_delay_s if params.off_delay_s is None else params.off_delay_s,
+                **delays(tag, params.on_delay_s, params.off_delay_s),
                 samples=0 if partner is None else 1,
                 values=values,
             )
@@ -235,10 +225,7 @@ def check(tag: Tag, params: Params) -> Iterator[Problem]:
         first, second = getattr(params, near), getattr(params, far)
         if first is not None and second is not None and not second > first:
             yield Problem.of(f"params.{far}", f"{second:g} is not further than {near} {first:g}", f"above {first:g}")
-    for field in ("deadband", "on_delay_s", "off_delay_s", "partner_age_s"):
-        given = getattr(params, field)
-        if given is not None and not (math.isfinite(given) and given >= 0):
-            yield Problem.of(f"params.{field}", f"{given:g} is out of bounds", "0 or more")
+    yield from check_lengths(params, ("deadband", "on_delay_s", "off_delay_s", "partner_age_s"))
     if tag.measure in _WITHOUT_DIFFERENCE:
         message = f"{tag.name} measures {tag.measure.value}, of which a difference says nothing"
         yield Problem.of("tags", message, "narrow the rule's tags or measures")
@@ -316,16 +303,7 @@ def say(said: Said) -> Text:
         how = Text(zh=f"比{of.zh} {way.zh} {far}", en=f"is {far} {way.en} {of.en}")
     if level is None or level.limit is None:
         return Text(zh=f"{what.zh} {how.zh}，已恢复正常", en=f"{what.en} {how.en}, back to normal")
-    limit = quantity(abs(level.limit), tag.unit)
-    crossed = said.value >= level.limit if level.limit > 0 else said.value <= level.limit
-    if not crossed:
-        return Text(
-            zh=f"{what.zh} {how.zh}，{level.title.zh} {limit} 报警仍未解除",
-            en=f"{what.en} {how.en}, {level.title.en} {limit} still in alarm",
-        )
-    return Text(
-        zh=f"{what.zh} {how.zh}，达到{level.title.zh} {limit}", en=f"{what.en} {how.en}, at {level.title.en} {limit}"
-    )
+    return at_limit(what, how, level.title, level.limit, said.value, tag.unit)
 
 
 _OVEN = Tag(

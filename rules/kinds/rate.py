@@ -36,9 +36,8 @@ from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
 from rules.kinds.quality import highest
 from rules.machine import READING, step
-from rules.slopes import line
-from rules.windows import remember
-from rules.words import name, quantity
+from rules.slopes import RUNNING, SAMPLE, about, line, take
+from rules.words import at_limit, name, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN
@@ -93,110 +92,10 @@ PARAMS = np.dtype(
 MEMORY = np.dtype(
     [
         ("value", "f8"),  # the last rate, unit per minute
-        ("count", "i4"),
-        ("oldest", "i4"),  # place of the oldest sample in the ring
-        ("opened", "i8"),  # first reading in the newest sample
-        ("offsets", "i8"),  # sum of the times of its readings since then
-        ("fill", "i8"),  # and their number
-        ("sure_from", "i8"),  # until then an uncertain reading is in the window
-        ("origin", "i8"),  # of the sums below, which are over all samples but the newest
-        ("level", "f8"),
-        ("t", "f8"),
-        ("tt", "f8"),
-        ("v", "f8"),
-        ("tv", "f8"),
-        ("largest", "f8"),  # of the numbers in the sums since they were computed anew
+        *RUNNING,
     ],
     align=True,
 )
-SAMPLE = np.dtype([("at", "i8"), ("value", "f8")], align=True)
-
-
-@kernel
-def _sum(own, sample, sign):  # type: ignore[no-untyped-def]
-    """Put a sample into the running sums, or take it out."""
-    t = (sample["at"] - own["origin"]) * 1e-9
-    v = sample["value"] - own["level"]
-    own["t"] += sign * t
-    own["tt"] += sign * t * t
-    own["v"] += sign * v
-    own["tv"] += sign * t * v
-    own["largest"] = max(own["largest"], abs(v))
-
-
-@kernel
-def _sum_anew(own, samples, base, size):  # type: ignore[no-untyped-def]
-    """Compute the running sums from the ring, so that no rounding lives longer than the ring."""
-    k = own["oldest"]
-    own["origin"] = samples[base + k]["at"]
-    own["level"] = samples[base + k]["value"]
-    own["t"], own["tt"], own["v"], own["tv"], own["largest"] = 0.0, 0.0, 0.0, 0.0, 0.0
-    for _ in range(own["count"] - 1):
-        _sum(own, samples[base + k], 1.0)
-        k = k + 1 if k + 1 < size else 0
-
-
-@kernel
-def _drop(own, samples, base, size):  # type: ignore[no-untyped-def]
-    """Let the oldest sample go; the newest one stays."""
-    _sum(own, samples[base + own["oldest"]], -1.0)
-    own["oldest"] = own["oldest"] + 1 if own["oldest"] + 1 < size else 0
-    own["count"] -= 1
-
-
-@kernel
-def _take(held, c, p, at, v, restart):  # type: ignore[no-untyped-def]
-    """Put a reading into the window of condition c. False where its time has no place there."""
-    own = held.own[c]
-    samples = held.samples
-    base = held.first[c]
-    size = np.int32(held.first[c + 1] - base)
-    if own["count"] > 0 and at < own["opened"]:
-        if not restart and own["opened"] - at <= p["back"]:
-            return False
-        own["count"] = 0
-        own["sure_from"] = 0
-    if own["count"] > 0 and at - own["opened"] < p["spacing"]:
-        k = base + (own["oldest"] + own["count"] - 1) % size
-        remember(held, k)
-        own["fill"] += 1
-        own["offsets"] += at - own["opened"]
-        samples[k]["at"] = own["opened"] + own["offsets"] // own["fill"]
-        samples[k]["value"] += (v - samples[k]["value"]) / own["fill"]
-    else:
-        if own["count"] == 0:
-            own["oldest"] = 0
-        else:
-            _sum(own, samples[base + (own["oldest"] + own["count"] - 1) % size], 1.0)
-        if own["count"] == size:  # only after a change of parameters
-            _drop(own, samples, base, size)
-        place = (own["oldest"] + own["count"]) % size
-        remember(held, base + place)
-        samples[base + place]["at"] = at
-        samples[base + place]["value"] = v
-        own["count"] += 1
-        own["opened"] = at
-        own["offsets"] = 0
-        own["fill"] = 1
-        if place == 0:
-            _sum_anew(own, samples, base, size)
-    newest = samples[base + (own["oldest"] + own["count"] - 1) % size]["at"]
-    while own["count"] > 1 and newest - samples[base + own["oldest"]]["at"] > p["window"]:
-        _drop(own, samples, base, size)
-    if own["count"] == 1:
-        _sum_anew(own, samples, base, size)
-    return True
-
-
-@kernel
-def _about(own, newest):  # type: ignore[no-untyped-def]
-    """The slope per second from the running sums and the newest sample: fast, and good to a few digits."""
-    n = own["count"]
-    t = (newest["at"] - own["origin"]) * 1e-9
-    v = newest["value"] - own["level"]
-    sum_t, sum_v = own["t"] + t, own["v"] + v
-    spread = n * (own["tt"] + t * t) - sum_t * sum_t
-    return (n * (own["tv"] + t * v) - sum_t * sum_v) / spread if spread > 0.0 else np.nan
 
 
 @kernel
@@ -221,7 +120,7 @@ def rows(  # type: ignore[no-untyped-def]
             clear = 0
             lowers = False
             if q < FIRST_BAD and v - v == 0.0 and v >= p["lowest"] and v <= p["highest"]:
-                placed = _take(held, c, p, at[i], v, restart)
+                placed = take(held, c, p, at[i], v, restart)
                 sure = q < FIRST_UNCERTAIN and v <= p["range_high"]
                 if not sure:
                     own["sure_from"] = max(own["sure_from"], at[i] + p["window"])
@@ -231,9 +130,9 @@ def rows(  # type: ignore[no-untyped-def]
                 span = newest["at"] - held.samples[base + own["oldest"]]["at"]
                 if placed and own["count"] >= LEAST and span >= p["covered"]:
                     if quiet and own["largest"] * 6e10 < TRUSTED * p["limit"] * p["window"]:
-                        about = p["sign"] * _about(own, newest) * 60.0
-                        if about < SCREEN * p["limit"]:
-                            own["value"] = p["sign"] * about
+                        roughly = p["sign"] * about(own, newest) * 60.0
+                        if roughly < SCREEN * p["limit"]:
+                            own["value"] = p["sign"] * roughly
                             continue
                     slope, error, covered = line(held.samples, base, size, own["oldest"], own["count"], p["hole"])
                     if covered >= p["covered"] and slope == slope:
@@ -363,14 +262,7 @@ def say(said: Said) -> Text:
         how = Text(zh=f"{way.zh} {speed}", en=f"{way.en} {speed}")
     if said.level is None or said.level.limit is None:
         return Text(zh=f"{what.zh} {how.zh}，速率已恢复正常", en=f"{what.en} {how.en}, rate back to normal")
-    title, limit = said.level.title, quantity(abs(said.level.limit), per)
-    crossed = said.value >= said.level.limit if said.level.limit > 0 else said.value <= said.level.limit
-    if not crossed:
-        return Text(
-            zh=f"{what.zh} {how.zh}，{title.zh} {limit} 报警仍未解除",
-            en=f"{what.en} {how.en}, {title.en} {limit} still in alarm",
-        )
-    return Text(zh=f"{what.zh} {how.zh}，达到{title.zh} {limit}", en=f"{what.en} {how.en}, at {title.en} {limit}")
+    return at_limit(what, how, said.level.title, said.level.limit, said.value, per)
 
 
 _REACTOR = Tag(
