@@ -17,6 +17,7 @@ from hazwatch.revisions.effect import Effect, effects, params_of
 from hazwatch.revisions.fields import OF_THE_TAG, UNKNOWN, Field
 from hazwatch.revisions.strictness import RISKY, Strictness, unclear, worst
 from rules.rulebook import rules_of
+from schemas.models import Model, stamp
 from schemas.registry import Measure, Revision, Rule, Struct, Tag
 from schemas.setpoints import SIDES
 from schemas.text import Text
@@ -93,6 +94,8 @@ def _entries(old: Revision, new: Revision) -> Iterator[Entry]:
     yield from _compared("tag", before, after, _tag_changes, Strictness.LESS)
     yield from _compared("rule", _by_id(rules_of(old)), _by_id(rules_of(new)), _rule_changes, Strictness.LESS)
     yield from _compared("route", _by_id(old.routes), _by_id(new.routes), _route_changes, Strictness.LESS)
+    models = ({model.name: model for model in one.models} for one in (old, new))
+    yield from _compared("model", next(models), next(models), _model_changes, Strictness.LESS)
     for what, many in (
         ("park", "parks"),
         ("enterprise", "enterprises"),
@@ -213,6 +216,14 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[FieldChange]:
 
 def _route_changes(old: Struct, new: Struct) -> Iterator[FieldChange]:
     return _plain(old, new, fields.ROUTE, ("id",))
+
+
+def _model_changes(old: Model, new: Model) -> Iterator[FieldChange]:
+    for name, field in fields.MODEL.items():
+        yield from _changed(name, getattr(old, name), getattr(new, name), field)
+    as_before = msgspec.structs.replace(new, **{name: getattr(old, name) for name in fields.MODEL})
+    if as_before != old:
+        yield from _changed("learned", stamp(old), stamp(new), fields.LEARNED)
 
 
 def _place_changes(old: Struct, new: Struct) -> Iterator[FieldChange]:

@@ -5,7 +5,7 @@ A field that is not listed here is told by its own name, and nobody knows which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from hazwatch.revisions.strictness import (
@@ -20,6 +20,7 @@ from hazwatch.revisions.strictness import (
     unclear,
     where_given,
 )
+from schemas.models import ModelInput
 from schemas.text import Text
 
 OF_THE_TAG = "tag"
@@ -161,6 +162,24 @@ PLACE: Mapping[str, Field] = {
     "assessment": _of("评估报告编号", "assessment"),
 }
 """What a grade does to tiers is judged condition by condition."""
+
+
+def _inputs(old: Collection[ModelInput], new: Collection[ModelInput]) -> Strictness:
+    """The tags that a model looks at; what is learned of each is told with the rest."""
+    return fewer_is_less({one.tag for one in old}, {one.tag for one in new})
+
+
+MODEL: Mapping[str, Field] = {
+    "title": _of("名称", "title"),
+    "alarms_per_month": _of("每月误报数", "false alarms per month", smaller_is_less),
+    "inputs": _of("输入", "inputs", _inputs),
+    "trained_from": _of("训练数据起始", "trained from"),
+    "trained_to": _of("训练数据截止", "trained to"),
+    "samples": _of("样本数", "samples"),
+    "held_out_share": _of("留出期误报占比", "false share of the held-out period"),
+}
+LEARNED = _of("学得的参数", "what was learned", unclear)
+"""All other numbers of a model, told as one by its stamp."""
 
 UNKNOWN = Field(Text(), unclear)
 """A field that this table does not know."""

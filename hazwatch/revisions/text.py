@@ -24,6 +24,7 @@ _WHAT = {
     "tag": Text(zh="位号", en="tag"),
     "rule": Text(zh="规则", en="rule"),
     "route": Text(zh="路由", en="route"),
+    "model": Text(zh="模型", en="model"),
     "park": Text(zh="园区", en="park"),
     "enterprise": Text(zh="企业", en="enterprise"),
     "hazard_source": Text(zh="重大危险源", en="hazard source"),

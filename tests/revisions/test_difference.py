@@ -15,6 +15,7 @@ from hazwatch.revisions import fields
 from hazwatch.revisions.difference import Difference, difference
 from hazwatch.revisions.strictness import ORDER, Strictness
 from hazwatch.revisions.text import lines, summary
+from schemas.models import Model, ModelInput
 from schemas.registry import (
     Enterprise,
     Equipment,
@@ -265,6 +266,29 @@ def test_long_lists_are_cut_and_counted() -> None:
     assert found.counts == {LESS: 60}
 
 
+def test_a_model_learned_anew() -> None:
+    """Its numbers are told as one, what people decide by each for itself."""
+    one = ModelInput(tag="e.L-1", unit="m", mean=5.0, scale=1.0, low=2.0, high=8.0, hold_s=60.0)
+    other = replace(one, tag="e.CO-1", unit="ppm")
+    model = Model(
+        name="unit", step_s=60.0, weight=0.1, main=1, rest=0.1, ridge=0.01, limits=(9.0,) * 5, alarms_per_month=1.0,
+        trained_from="2026-01-01T00:00:00Z", trained_to="2026-01-08T00:00:00Z", samples=1000, held_out_share=0.0,
+        inputs=(one, other), variances=(2.0,), loadings=((0.7, 0.7),),
+    )  # fmt: skip
+    old = replace(site(), models=(model,))
+    fewer = replace(model, inputs=(one,), variances=(1.0,), loadings=((1.0,),), alarms_per_month=2.0)
+    found = between(old, replace(site(), models=(fewer,)))
+    assert [(f.field, f.strictness) for entry in found.entries for f in entry.fields] == [
+        ("alarms_per_month", STRICTER),
+        ("inputs", LESS),
+        ("learned", UNCLEAR),
+    ]
+    renamed = replace(site(), models=(replace(model, title="Unit 1"),))
+    assert said(between(old, renamed)) == [(NEUTRAL, "model unit: title none -> Unit 1")]
+    assert said(between(old, site())) == [(LESS, "model unit: removed")]
+    assert said(between(site(), old)) == [(STRICTER, "model unit: added")]
+
+
 LIMITS = st.lists(st.integers(1, 99), min_size=4, max_size=4, unique=True).map(sorted)
 
 
@@ -291,5 +315,5 @@ def test_every_field_has_a_name_and_a_direction() -> None:
     assert set(Route.__struct_fields__) - {"id"} == set(fields.ROUTE)
     places = {name for kind in (Park, Enterprise, HazardSource, Equipment) for name in kind.__struct_fields__}
     assert places - {"id"} == set(fields.PLACE)
-    compared = {"parks", "enterprises", "hazard_sources", "equipment", "tags", "rules", "routes"}
+    compared = {"parks", "enterprises", "hazard_sources", "equipment", "tags", "rules", "routes", "models"}
     assert compared == set(Revision.__struct_fields__) - {"number", "made_ns", "made_by", "note"}
