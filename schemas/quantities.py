@@ -46,6 +46,7 @@ _COHERENT: dict[Dimension, tuple[Powers, float]] = {
     _D.GAS_FRACTION: ((("ppm", 1),), 1.0),
     _D.GAS_MASS: ((("kg", 1), ("m", -3)), 1e-6),
     _D.GAS_EXPLOSIVE: ((("%LEL", 1),), 1.0),
+    _D.GAS_PATH: ((("LEL·m", 1),), 1.0),
     _D.CURRENT: ((("mA", 1),), 1.0),
     _D.RATIO: ((), 0.01),
     _D.COUNT: ((), 1.0),

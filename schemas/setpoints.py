@@ -4,13 +4,21 @@ A profile gives, for a tag, the highest `high` and `high_high` (and for oxygen t
 They are what empty limits become, and what given limits are measured against. The figures come from the table of gases,
 whose source marks say how far each was checked; meeting them proves nothing about meeting a standard.
 
-| profile    | flammable, of LEL | toxic, of the occupational limit (MAC, else PC-TWA, else PC-STEL)       |
-|------------|-------------------|-------------------------------------------------------------------------|
-| `gb50493`  | 25 / 50 %         | 100 / 200 %; without one 5 / 10 % of the smaller IDLH; oxygen 19.5/23.5 |
-| `gbz_t223` |                   | half of / all of the MAC or PC-STEL (pre-alarm, alarm)                  |
-| `gb6222`   |                   | carbon monoxide only: 24 / 160 ppm                                      |
-| `aq3036`   | 25 / 50 %         | 75 / 200 %; oxygen as above; wind 13.8 m/s                              |
-| `none`     |                   |                                                                         |
+| profile    | flammable, of LEL | toxic, of the occupational limit (MAC, else PC-TWA, else PC-STEL)         |
+|------------|-------------------|---------------------------------------------------------------------------|
+| `gb50493`  | 25 / 50 %; beams  | 100 / 200 %; without one 5 / 10 % of the smaller IDLH; oxygen 19.5 / 23.5 |
+|            | 1 / 2 LEL·m       |                                                                           |
+| `gbz_t223` |                   | half of / all of the MAC or PC-STEL, without either of the excursion limit |
+|            |                   | of 3 PC-TWA (pre-alarm, alarm; the third tier is the site's own)           |
+| `gb6222`   |                   | carbon monoxide only: 24 / 160 ppm                                        |
+| `aq3036`   | 25 / 50 %         | 75 / 200 %; oxygen as above; wind 13.8 m/s                                |
+| `none`     |                   |                                                                           |
+
+Beside that `aq3036` asks of a temperature and a pressure two high limits, of a level one high and one low, and of the
+second temperature (in °C) at most twice the first. What else it says cannot be checked, for the registry does not hold
+it, and a person must: that the first limit is where normal operation ends, that the second pressure is at most 80 % of
+the design pressure and below what the relief valve is set to, and that the second temperature lies below flash and
+ignition.
 """
 
 from __future__ import annotations
@@ -28,6 +36,18 @@ from schemas.units import Dimension, UnitError, conversion, unit
 DEFAULT_GAS_PROFILE = "gb50493"
 OXYGEN_LOW, OXYGEN_HIGH = 19.5, 23.5
 WIND_HIGH_M_S = 13.8
+EXCURSION = 3.0
+"""Times the PC-TWA: the excursion limit of a gas without MAC and PC-STEL."""
+HOTTEST = 2.0
+"""The most that the second temperature limit may be, times the first (aq3036)."""
+_ASKED = {
+    "aq3036": {
+        Measure.TEMPERATURE: ("high", "high_high"),
+        Measure.PRESSURE: ("high", "high_high"),
+        Measure.LEVEL: ("low", "high"),
+    }
+}
+"""Limits that a profile asks for without giving a figure."""
 SIDES = ("low_low", "low", "high", "high_high")
 
 Maxima = Callable[[Tag, Gas | None], tuple[Limits, str]]
@@ -107,6 +127,25 @@ def looser(tag: Tag) -> Iterator[Problem]:
         elif side.startswith("low") and _rounded(given) < bound:
             message = f"{given:g} {tag.unit} is looser than profile {tag.profile} has it (at least {bound:g})"
             yield Problem.of(path, message, f"raise it, or {cure}")
+    yield from _process(tag)
+
+
+def _process(tag: Tag) -> Iterator[Problem]:
+    """What a profile asks of a process value, for whose limits it has no figures."""
+    for side in _ASKED.get(tag.profile, {}).get(tag.measure, ()):
+        if getattr(tag.limits, side) is None:
+            message = f"no limit, while profile {tag.profile} asks for one"
+            yield Problem.of(f"tags[{tag.name}].{side}", message, "give one, or the reason in limit_reason")
+    first, second = tag.limits.high, tag.limits.high_high
+    if tag.profile != "aq3036" or tag.measure is not Measure.TEMPERATURE or first is None or second is None:
+        return
+    try:
+        celsius = conversion(tag.unit, "°C")
+    except UnitError:
+        return
+    if celsius(first) > 0 and _rounded(celsius(second)) > _rounded(HOTTEST * celsius(first)):
+        message = f"{second:g} {tag.unit} is more than {HOTTEST:g} times high ({first:g}), the most that aq3036 has"
+        yield Problem.of(f"tags[{tag.name}].high_high", message, "lower it, or give the reason in limit_reason")
 
 
 def _rounded(value: float) -> float:
@@ -120,6 +159,14 @@ def _is_explosive(tag: Tag, facts: Gas) -> bool:
     except UnitError:
         return False
     return facts.lel_vol_pct is not None and (in_lel or facts.gas_class is GasClass.FLAMMABLE)
+
+
+def _is_beam(tag: Tag) -> bool:
+    """Whether it is a line-type detector, by its unit."""
+    try:
+        return tag.measure is Measure.GAS and unit(tag.unit).dimension is Dimension.GAS_PATH
+    except UnitError:
+        return False
 
 
 _EMPTY = (Limits(), "1")
@@ -151,6 +198,8 @@ def _smaller_idlh_ppm(facts: Gas) -> float | None:
 
 
 def _gb50493(tag: Tag, facts: Gas | None) -> tuple[Limits, str]:
+    if facts is not None and facts.lel_vol_pct is not None and _is_beam(tag):
+        return Limits(high=1.0, high_high=2.0), "LEL·m"
     return _oel_shares(tag, facts, 1.0, 2.0)
 
 
@@ -158,6 +207,8 @@ def _gbz_t223(tag: Tag, facts: Gas | None) -> tuple[Limits, str]:
     if facts is None or tag.measure is not Measure.GAS or facts.gas_class is not GasClass.TOXIC:
         return _EMPTY
     limit = facts.mac_mg_m3 if facts.mac_mg_m3 is not None else facts.pc_stel_mg_m3
+    if limit is None and facts.pc_twa_mg_m3 is not None:
+        limit = EXCURSION * facts.pc_twa_mg_m3
     return _EMPTY if limit is None else (Limits(high=limit / 2, high_high=limit), "mg/m3")
 
 

@@ -36,6 +36,7 @@ class Dimension(StrEnum):
     GAS_FRACTION = "share of volume"
     GAS_MASS = "mass per volume"
     GAS_EXPLOSIVE = "share of the explosive limit"
+    GAS_PATH = "explosive limit along a path"
     CURRENT = "current"
     RATIO = "ratio"
     COUNT = "count"
@@ -107,6 +108,7 @@ UNITS: dict[str, Unit] = {
         Unit("ug/m3", _D.GAS_MASS, 1e-3),
         Unit("g/m3", _D.GAS_MASS, 1e3),
         Unit("%LEL", _D.GAS_EXPLOSIVE),
+        Unit("LEL·m", _D.GAS_PATH),
         Unit("mA", _D.CURRENT),
         Unit("A", _D.CURRENT, 1e3),
         Unit("%", _D.RATIO),
@@ -126,6 +128,10 @@ _ALIASES: dict[str, str] = {
     "lel": "%LEL",
     "lel%": "%LEL",
     "%lfl": "%LEL",
+    "lel.m": "LEL·m",
+    "lel*m": "LEL·m",
+    "lel⋅m": "LEL·m",
+    "lelm": "LEL·m",
     "c": "°C",
     "degc": "°C",
     "celsius": "°C",
@@ -174,8 +180,9 @@ def _folded(text: str) -> str:
 
 _BY_FOLDED = {_folded(name): name for name in UNITS} | {_folded(a): name for a, name in _ALIASES.items()}
 
+_CONCENTRATIONS = frozenset({_D.GAS_FRACTION, _D.GAS_MASS, _D.GAS_EXPLOSIVE})
 UNITS_OF: dict[Measure, frozenset[Dimension]] = {
-    Measure.GAS: frozenset({_D.GAS_FRACTION, _D.GAS_MASS, _D.GAS_EXPLOSIVE}),
+    Measure.GAS: _CONCENTRATIONS | {_D.GAS_PATH},
     Measure.TEMPERATURE: frozenset({_D.TEMPERATURE}),
     Measure.PRESSURE: frozenset({_D.PRESSURE, _D.GAUGE_PRESSURE, _D.ABSOLUTE_PRESSURE}),
     Measure.LEVEL: frozenset({_D.LENGTH, _D.RATIO}),
@@ -230,7 +237,7 @@ def conversion(
         return IDENTITY
     if source.dimension is target.dimension:
         return Conversion(source.scale / target.scale, (source.offset - target.offset) / target.scale)
-    if source.dimension in UNITS_OF[Measure.GAS] and target.dimension in UNITS_OF[Measure.GAS]:
+    if source.dimension in _CONCENTRATIONS and target.dimension in _CONCENTRATIONS:
         per_source = _ppm(source, target, source.dimension, cas, temperature_c, pressure_kpa)
         per_target = _ppm(source, target, target.dimension, cas, temperature_c, pressure_kpa)
         return Conversion(source.scale * per_source / (target.scale * per_target))
@@ -271,6 +278,12 @@ _CURES = {
     frozenset({_D.LENGTH, _D.RATIO}): "the height of the vessel is not known: use the unit of the transmitter",
     frozenset({_D.VOLUME_FLOW, _D.MASS_FLOW}): "the density is not known: use the unit of the transmitter",
     frozenset({_D.VOLUME_FLOW, _D.STANDARD_VOLUME_FLOW}): "pressure and temperature are not known: use one of both",
+    **{
+        frozenset(
+            {_D.GAS_PATH, other}
+        ): "a beam sees concentration times length, and the length of the cloud is not known"
+        for other in _CONCENTRATIONS
+    },
     frozenset({_D.RATIO, _D.GAS_FRACTION}): "write %VOL if the share of volume is meant",
     frozenset({_D.RATIO, _D.GAS_EXPLOSIVE}): "write %LEL if the share of the explosive limit is meant",
 }

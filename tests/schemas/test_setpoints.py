@@ -78,6 +78,10 @@ def test_the_pre_alarm_profile(row: dict[str, str]) -> None:
         ("50-99-7", "ppm", "gb50493", Limits()),  # not in the table
         (CL2, "%LEL", "gb50493", Limits()),  # does not burn: the unit is refused elsewhere
         (CO, "ppm", "none", Limits()),
+        (PROPANE, "LEL·m", "gb50493", Limits(high=1.0, high_high=2.0)),
+        (PROPANE, "LEL·m", "aq3036", Limits()),  # the other profiles say nothing about beams
+        (CL2, "LEL·m", "gb50493", Limits()),
+        ("75-21-8", "mg/m3", "gbz_t223", Limits(high=3.0, high_high=6.0)),  # PC-TWA 2 mg/m3 alone: 3 times that
     ],
 )
 def test_known_set_points(cas: str, unit: str, profile: str, expected: Limits) -> None:
@@ -87,6 +91,37 @@ def test_known_set_points(cas: str, unit: str, profile: str, expected: Limits) -
 def test_wind_has_a_limit_in_one_profile() -> None:
     wind = Tag(number=1, name="W", enterprise="e", measure=Measure.WIND_SPEED, unit="km/h", profile="aq3036")
     assert maxima(wind) == Limits(high=49.68)
+
+
+def process(measure: Measure, unit: str, profile: str = "aq3036", reason: str = "", **limits: float) -> Tag:
+    return Tag(
+        number=1, name="P", enterprise="e", measure=measure, unit=unit, profile=profile, limits=Limits(**limits),
+        limit_reason=reason,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        (process(Measure.TEMPERATURE, "°C", high=80.0, high_high=160.0), []),
+        (process(Measure.TEMPERATURE, "°C", high=80.0, high_high=161.0), ["high_high"]),
+        (process(Measure.TEMPERATURE, "°C", high=80.0), ["high_high"]),
+        (process(Measure.TEMPERATURE, "K", high=353.15, high_high=433.15), []),
+        (process(Measure.TEMPERATURE, "K", high=353.15, high_high=434.15), ["high_high"]),
+        (process(Measure.TEMPERATURE, "°C", high=-20.0, high_high=-5.0), []),
+        (process(Measure.PRESSURE, "MPa", high=1.0), ["high_high"]),
+        (process(Measure.PRESSURE, "MPa", high=1.0, high_high=9.0), []),  # the design pressure is not known
+        (process(Measure.LEVEL, "%"), ["low", "high"]),
+        (process(Measure.LEVEL, "%", low=10.0, high=80.0), []),
+        (process(Measure.LEVEL, "%", reason="overflow pipe"), []),
+        (process(Measure.LEVEL, "%", profile="none"), []),
+        (process(Measure.FLOW, "m3/h"), []),
+    ],
+)
+def test_process_values_under_aq3036(tag: Tag, said: list[str]) -> None:
+    found = list(looser(tag))
+    assert [p.path for p in found] == [f"tags[P].{side}" for side in said]
+    assert all("limit_reason" in p.cure for p in found)
 
 
 def test_missing_limits_are_filled_and_given_ones_kept() -> None:
