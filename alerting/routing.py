@@ -100,7 +100,7 @@ def check(revision: Revision, channels: Iterable[str] | None = None) -> tuple[Pr
     problems += [problem for route in revision.routes for problem in _check_route(route, known)]
     for alarm_class, tiers in _POSSIBLE_TIERS.items():
         for tier in tiers:
-            unheard = [place for place in _places(revision) if not _heard(revision.routes, alarm_class, tier, place)]
+            unheard = [place for place in _places(revision) if not heard(revision.routes, alarm_class, tier, place)]
             if unheard:
                 names = ", ".join(place.hazard_source or place.enterprise for place in unheard)
                 problems.append(
@@ -115,7 +115,7 @@ def check(revision: Revision, channels: Iterable[str] | None = None) -> tuple[Pr
 
 def reaches_nobody(routes: Sequence[Route], revision: Revision) -> bool:
     """Whether some tier-1 process alarm of the revision has no route."""
-    return any(not _heard(routes, AlarmClass.PROCESS, 1, place) for place in _places(revision))
+    return any(not heard(routes, AlarmClass.PROCESS, 1, place) for place in _places(revision))
 
 
 def _tier(transition: Transition) -> int:
@@ -155,22 +155,23 @@ def _places(revision: Revision) -> list[Place]:
     ]
 
 
-def _heard(routes: Sequence[Route], alarm_class: AlarmClass, tier: int, place: Place) -> bool:
+def heard(routes: Sequence[Route], alarm_class: AlarmClass, tier: int, place: Place, route_class: str = "") -> bool:
     """Whether a route takes such an alarm wherever in the place it is, when it is raised and when it rises to it."""
+    everywhere = alarm_class is AlarmClass.SYSTEM
 
-    def heard(change: Change) -> bool:
+    def taken(change: Change) -> bool:
         return any(
             speaks_of(route, change)
             and (not route.tiers or tier in route.tiers)
             and (not route.classes or alarm_class in route.classes)
-            and not route.route_classes
-            and _takes(route.parks, place.park, False)
-            and _takes(route.enterprises, place.enterprise, False)
-            and _takes(route.hazard_sources, place.hazard_source, False)
+            and (not route.route_classes or route_class in route.route_classes)
+            and _takes(route.parks, place.park, everywhere)
+            and _takes(route.enterprises, place.enterprise, everywhere)
+            and _takes(route.hazard_sources, place.hazard_source, everywhere)
             for route in routes
         )
 
-    return heard(Change.RAISE) and heard(Change.RISE)
+    return taken(Change.RAISE) and taken(Change.RISE)
 
 
 def _check_route(route: Route, channels: set[str] | None) -> Iterable[Problem]:

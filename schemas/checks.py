@@ -127,7 +127,7 @@ def _tags(revision: Revision) -> Iterator[Problem]:
             yield Problem.of(
                 f"{path}.name", f"{tag.name!r} stands {live[tag.name]} times", "give each tag its own name"
             )
-        for one in (_named, places.of, _measured, _finite, _ladder, _timing, looser):
+        for one in (_named, places.of, _measured, _finite, _ladder, _timing, _thrown_away, looser):
             yield from one(tag)
 
 
@@ -229,6 +229,21 @@ def _ladder(tag: Tag) -> Iterator[Problem]:
         yield Problem.of(f"{path}.deadband", f"{tag.deadband:g} is negative", "0 or more")
     if tag.resolution is not None and tag.resolution <= 0:
         yield Problem.of(f"{path}.resolution", f"{tag.resolution:g} is not positive", "leave it empty when unknown")
+
+
+def _thrown_away(tag: Tag) -> Iterator[Problem]:
+    """Numbers that mean "no value" but lie where the tag's own alarms begin: a real one would be thrown away."""
+    low, high = tag.range_low, tag.range_high
+    for value in tag.bad_values:
+        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+            continue
+        for side in SIDES:
+            limit = getattr(tag.limits, side)
+            if limit is not None and (value >= limit if side.startswith("high") else value <= limit):
+                message = f"{value:g} counts as no value, but lies within the range and beyond {side} {limit:g}"
+                cure = "take it out: a real reading would be thrown away; have the source send a quality instead"
+                yield Problem.of(f"tags[{tag.name}].bad_values", message, cure)
+                break
 
 
 def _timing(tag: Tag) -> Iterator[Problem]:

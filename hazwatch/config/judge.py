@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
 
 from alerting import contacts as contact_checks
-from alerting import routing
 from hazwatch.config.model import Config
 from ingest.config import problems as ingest_problems
 from ingest.directory import Directory
@@ -50,11 +50,33 @@ def faults(config: Config, *, channels: Collection[str], recipients: Collection[
         yield Problem.of(f"[console].{field}", message)
 
 
-def rule_faults(revision: Revision) -> Iterator[Problem]:
-    """What is wrong with the rules over these tags. Imports the rules, which takes a second."""
-    from rules.rulebook import check_rules
+def rules_judged(revision: Revision, spoiled: Collection[str] = ()) -> tuple[list[Problem], list[Problem]]:
+    """What is wrong with the rules over these tags, and what deserves a look. Imports the rules, which takes a second.
 
-    yield from check_rules(revision)
+    `spoiled` are tags that have problems of their own or could not be read: rules that look at one of them are left for
+    the time when it is sound, the others are judged all the same.
+    """
+    from hazwatch.config.reach import unheard
+    from rules.contradictions import judge
+    from rules.doubts import doubts
+
+    if spoiled:
+        return list(judge(_without(revision, spoiled))[1]), []
+    book, problems = judge(revision)
+    found = list(problems)
+    advice: list[Problem] = []
+    if book is not None and not problems:
+        for serious, problem in unheard(revision, book):
+            (found if serious else advice).append(problem)
+        advice += doubts(revision, book)
+    return found, advice
+
+
+def _without(revision: Revision, spoiled: Collection[str]) -> Revision:
+    """The revision without these tags, and without the rules that may look at one of them by its name."""
+    sound = tuple(tag for tag in revision.tags if tag.name not in spoiled)
+    kept = [r for r in revision.rules if not any(fnmatchcase(name, p) for name in spoiled for p in r.tags)]
+    return msgspec.structs.replace(revision, tags=sound, rules=tuple(kept))
 
 
 def mapping_faults(config: Config) -> Iterator[Problem]:
@@ -66,22 +88,9 @@ def mapping_faults(config: Config) -> Iterator[Problem]:
 def advised(config: Config) -> Iterator[Problem]:
     """What is allowed but deserves a look. For a configuration without faults."""
     yield from advice(config.revision)
-    yield from (p for p in routing.check(config.revision) if p.path == "routes")
     if not config.sources:
         yield Problem.of("[[source]]", "there is no source", "nothing can be received before there is one")
     yield from _missing_files(config)
-
-
-def silence_advice(revision: Revision) -> Iterator[Problem]:
-    """Tags whose silence nobody would notice. Imports the rules."""
-    from rules.rulebook import matches, rules_of
-
-    stale = [rule for rule in rules_of(revision) if rule.kind == "stale"]
-    for tag in revision.tags:
-        if not tag.retired and not any(matches(rule, tag) for rule in stale):
-            yield Problem.of(
-                f"tags[{tag.name}]", "no rule notices when it falls silent", "let a rule of kind stale cover it"
-            )
 
 
 def _missing_files(config: Config) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ from schemas.problems import Problem
 from schemas.registry import Enterprise, Equipment, HazardSource, Park, Revision, Route, Rule, Struct, Tag
 
 S = TypeVar("S", bound=msgspec.Struct)
+_OF_TAG = re.compile(r"tags\[(.*?)\]")
 replace = msgspec.structs.replace
 
 
@@ -92,16 +93,24 @@ class _Loader:
         written = {name for names in order.values() for name in names}
         places = Places(self._file.name, self._rows, order)
         problems += [*self._tables.problems, *self._problems]
-        faults = judge.faults(config, channels=order["channel"], recipients=order["contact"])
-        problems += (places.of(p) for p in faults if not self._told_already(p, written))
-        if not problems:
-            problems += map(places.of, judge.mapping_faults(config))
-        if rules and not problems:
-            problems += map(places.of, judge.rule_faults(config.revision))
+        faults = [
+            p
+            for p in judge.faults(config, channels=order["channel"], recipients=order["contact"])
+            if not self._told_already(p, written)
+        ]
+        advice: list[Problem] = []
+        spoiled = self._rows.keys() - {t.name for t in config.revision.tags}
+        spoiled |= {tag[1] for p in faults if (tag := _OF_TAG.match(p.path))}
+        if rules:
+            more, advice = judge.rules_judged(config.revision, spoiled)
+            told = {p.path for p in faults}
+            faults += (p for p in more if p.path not in told and not self._told_already(p, written))
+        if not problems and not faults:
+            faults += judge.mapping_faults(config)
+        problems += dict.fromkeys(map(places.of, faults))
         if problems:
             raise ConfigProblems(problems)
-        advice = [*judge.advised(config), *(judge.silence_advice(config.revision) if rules else ())]
-        return replace(config, advice=tuple(map(places.of, advice)))
+        return replace(config, advice=tuple(map(places.of, [*judge.advised(config), *advice])))
 
     def _config(self, found: Mapping[str, Any]) -> Config:
         """What could be read; tables with problems are left out, and the problems kept."""

@@ -273,17 +273,68 @@ def remarks(file: Path) -> list[str]:
     return [str(a) for a in load_config(file).advice if "make it before" not in a.cure]
 
 
-def test_alarms_that_reach_nobody(tmp_path: Path) -> None:
-    found = remarks(write(tmp_path, SMALL.replace('channel = "duty"\nrec', 'channel = "duty"\ntiers = [1]\nrec')))
-    assert found and all(r.startswith("hazwatch.toml: routes: a tier ") and "reaches nobody" in r for r in found)
-    assert not any("tier 1" in r for r in found)
+ROUTED = 'channel = "duty"\nrec'
+
+
+def test_urgent_alarms_that_reach_nobody_are_a_problem(tmp_path: Path) -> None:
+    assert refused(write(tmp_path, SMALL.replace(ROUTED, 'channel = "duty"\ntiers = [1]\nrec'))) == [
+        "hazwatch.toml: routes: a tier 2 (orange) process alarm of foundry reaches nobody (rule limits); add a route "
+        "that takes it, on = raise and rise; a channel of kind console_log says that the screen is enough"
+    ]
+    found = refused(write(tmp_path, SMALL.replace(ROUTED, 'channel = "duty"\non = ["raise"]\nrec')))
+    assert [p.split(" process")[0] for p in found] == [
+        "hazwatch.toml: routes: a tier 1 (red)",
+        "hazwatch.toml: routes: a tier 2 (orange)",
+    ]
+
+
+def test_lesser_alarms_that_reach_nobody_deserve_a_look(tmp_path: Path) -> None:
+    found = remarks(write(tmp_path, SMALL.replace(ROUTED, 'channel = "duty"\ntiers = [1, 2]\nrec')))
+    assert len(found) == 1 and found[0].startswith(
+        "hazwatch.toml: routes: a tier 3 (yellow) instrument alarm of foundry reaches nobody (rule quality, stale)"
+    )
+    found = remarks(write(tmp_path, SMALL[: SMALL.index("[[route]]")]))
+    assert len(found) == 1 and found[0].startswith("hazwatch.toml: routes: there is no route, so nobody is told")
+
+
+def test_a_tier_of_a_rules_own_needs_a_route_too(tmp_path: Path) -> None:
+    """A route by route class takes what carries the class, and nothing else."""
+    text = SMALL.replace(ROUTED, 'channel = "duty"\nclasses = ["instrument", "system", "communication"]\nrec')
+    text += (
+        '[[route]]\nid = "gas"\nchannel = "duty"\nroute_classes = ["gas"]\n[[rule]]\nid = "limits"\nkind = "limits"\n'
+    )
+    assert len(refused(write(tmp_path, text))) == 2
+    assert remarks(write(tmp_path, text + 'route = "gas"\n')) == []
 
 
 def test_tags_whose_silence_nobody_notices(tmp_path: Path) -> None:
-    file = write(tmp_path, SMALL + '[[rule]]\nid = "stale"\nkind = "stale"\nmeasures = ["pressure"]\n', TAGS + PRESSURE)
-    assert remarks(file) == [
+    text = SMALL + '[[rule]]\nid = "stale"\nkind = "stale"\nmeasures = ["pressure"]\n'
+    assert refused(write(tmp_path, text, TAGS + PRESSURE)) == [
         "tags.csv: row 2 (CO-101): no rule notices when it falls silent; let a rule of kind stale cover it"
     ]
+    assert refused(write(tmp_path, text.replace("stale", "quality"), TAGS + PRESSURE)) == [
+        "tags.csv: row 2 (CO-101): no rule notices when its data is bad; let a rule of kind quality cover it"
+    ]
+    assert remarks(write(tmp_path, text.replace("pressure", "gas"), TAGS + PRESSURE)) == [
+        "tags.csv: row 3 (PT-1): no rule notices when it falls silent; let a rule of kind stale cover it"
+    ]
+
+
+def test_rules_are_judged_beside_what_is_wrong_with_tags(tmp_path: Path) -> None:
+    """A tag with a fault does not hide those of rules that look at others; a rule that looks at it waits."""
+    rules = """
+    [[rule]]
+    id = "ahead"
+    kind = "forecast"
+    tags = ["PT-1"]
+    params = { horizon_s = -1 }
+    [[rule]]
+    id = "limits"
+    kind = "limits"
+    params = { deadband = -1.0 }
+    """
+    found = refused(write(tmp_path, SMALL + rules, TAGS.replace("µmol/mol", "pmm") + PRESSURE))
+    assert [p.split(": ")[1] for p in found] == ["row 2, column unit", "[[rule]][1].params.horizon_s"]
 
 
 def test_a_configuration_that_can_receive_nothing(tmp_path: Path) -> None:

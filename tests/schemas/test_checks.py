@@ -107,6 +107,7 @@ TAG_FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"profile": "gb504"}, "profile", "gb50493"),
     ({"range_high": float("inf")}, "range_high", "number"),
     ({"bad_values": (float("nan"),)}, "bad_values", "numbers only"),
+    ({"bad_values": (-200.0, 400.0)}, "bad_values", "thrown away"),
     ({"deadband": float("nan")}, "deadband", "number"),
     ({"deadband": -1.0}, "deadband", "0 or more"),
     ({"deadband": 17.2}, "deadband", "below 17.17"),
@@ -145,6 +146,15 @@ def test_a_fault_of_a_tag_is_found_at_its_place_with_a_cure(fields: dict[str, An
 )
 def test_limits_stand_in_order_and_inside_the_range(limits: dict[str, float], where: str) -> None:
     assert paths(check(with_limits(**limits))) == [f"tags[CO-101].{where}"]
+
+
+def test_numbers_for_no_value_lie_outside_of_the_range_or_among_the_healthy_ones() -> None:
+    assert check(with_tag(bad_values=(-200.0, 0.0, 999.0, 10.0))) == ()
+    (problem,) = check(with_tag(bad_values=(34.0, 999.0)))
+    assert str(problem) == (
+        "tags[CO-101].bad_values: 34 counts as no value, but lies within the range and beyond high 17.18; take it out: "
+        "a real reading would be thrown away; have the source send a quality instead"
+    )
 
 
 def test_a_limit_that_is_not_finite() -> None:
