@@ -157,16 +157,21 @@ async def _run(config: Config, call: Call) -> None:
 
 
 async def _follow(beside: Shadow, call: Call, until_ns: int | None, stop: asyncio.Event) -> int:
-    """Read on until the end, a line now and then. Returns the time at which live and candidate are cut."""
+    """Read on until the end, a line now and then. Returns the time at which live and candidate are cut.
+
+    Asked to stop it still reads what was said until then; asked again it ends at once.
+    """
     work = asyncio.gather(*await beside.start())
-    due_s = call.every_s
+    due_s, asked = call.every_s, False
     try:
         while until_ns is None or not beside.done(until_ns):
             await asyncio.wait({work}, timeout=POLL_S)
             if work.done():
                 work.result()
-            if stop.is_set() and (until_ns is None or until_ns > beside.now_ns):
-                until_ns = beside.now_ns
+            if stop.is_set():
+                if asked:
+                    break
+                asked, until_ns = True, min(until_ns or beside.now_ns, beside.now_ns)
                 stop.clear()
             due_s -= POLL_S
             if due_s <= 0:
@@ -174,8 +179,9 @@ async def _follow(beside: Shadow, call: Call, until_ns: int | None, stop: asynci
                 _line(beside, call)
     finally:
         work.cancel()
-        await asyncio.wait({work})
-    return min(until_ns, beside.read_ns) if beside.read_ns else until_ns
+        await asyncio.gather(work, return_exceptions=True)
+    end_ns = beside.now_ns if until_ns is None else until_ns
+    return min(end_ns, beside.read_ns) if beside.read_ns else end_ns
 
 
 def _line(beside: Shadow, call: Call) -> None:

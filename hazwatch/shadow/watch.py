@@ -20,7 +20,7 @@ from hazwatch.folding import CHUNK_BYTES, CHUNK_RECORDS, TICK_S, persist
 from hazwatch.replay.feed import Instant
 from hazwatch.shadow.candidate import STRANGER, Follower
 from hazwatch.shadow.heard import Heard
-from hazwatch.shadow.seek import Readable, ReadOnly, offset_at
+from hazwatch.shadow.seek import Readable, ReadOnly, append_time, offset_at
 from schemas.batch import decode as decode_batch
 from schemas.changes import ConditionChanges
 from schemas.records import Activate, Kind, RecordError, decode
@@ -100,6 +100,9 @@ class Shadow:
         work: list[Coroutine[Any, Any, None]] = []
         for partition in range(partitions):
             place = await offset_at(self._log, "readings", partition, self._warm_ns)
+            first_ns = await append_time(self._log, "readings", partition, place)
+            if first_ns is not None and first_ns > self._begin_ns:
+                self.tallies.notes.append(f"readings/{partition} is kept from {to_iso(first_ns)} on only")
             compiled = partial(Follower, self._revision, partition, partitions, incarnation, place)
             follower = await asyncio.to_thread(compiled)
             work.append(self._follow(Reader("readings", partition, place), partial(self._reading, follower), follower))
@@ -110,7 +113,9 @@ class Shadow:
 
     def done(self, end_ns: int) -> bool:
         """Whether everything up to then is read, or nothing more comes."""
-        if self._readers and self.read_ns >= end_ns + SETTLE:
+        if not self._readers:
+            return False
+        if self.read_ns >= end_ns + SETTLE:
             return True
         late_ns = end_ns + SETTLE + round(PATIENCE_S * SECOND)
         return self.now_ns >= late_ns and all(reader.idle for reader in self._readers)
