@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from rules.compiling import kernel
+from rules.machine import step
 
 
 @kernel
 def tell(out, before, m, figures):  # type: ignore[no-untyped-def]
-    """Write `figures` to the changes from number `before` up to m; returns m. A kind calls it right after `step`."""
+    """Write `figures` to the changes from number `before` up to m; returns m. For right after `step`."""
     for k in range(before, m):
         for i in range(len(figures)):
             out[k]["figures"][i] = figures[i]
     return m
+
+
+@kernel
+def step_telling(  # type: ignore[no-untyped-def]
+    figures, c, conditions, gates, setup, beyond, clear, lowers, flags, basis, at, now, append, row, value, quality,
+    out, due, m,
+):  # fmt: skip
+    """`rules.machine.step` for a change that carries figures."""
+    after = step(
+        c, conditions, gates, setup, beyond, clear, lowers, flags, basis, at, now, append, row, value, quality, out,
+        due, m,
+    )  # fmt: skip
+    return tell(out, m, after, figures)

@@ -108,9 +108,9 @@ def window(s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def time_left(s, samples, start, size, dose, most, concentration, horizon):  # type: ignore[no-untyped-def]
-    """How long (ms) `concentration` may last until the dose of the window is `most`; infinite when that is further
-    away than the horizon and cannot be told without looking at all of the window."""
+def time_left(held, c, dose, most, concentration, horizon):  # type: ignore[no-untyped-def]
+    """How long (ms) `concentration` may last until the `dose` of the window of condition c is `most`; infinite when
+    that is further away than the horizon and cannot be told without looking at all of the window."""
     if dose > most:
         return 0.0
     if concentration <= 0.0:
@@ -118,6 +118,8 @@ def time_left(s, samples, start, size, dose, most, concentration, horizon):  # t
     soonest = (most - dose) / concentration
     if soonest > horizon:
         return soonest
+    s, samples, start = held.own[c], held.samples, held.first[c]
+    size = held.first[c + 1] - start
     k = s["tail"]
     time, covered, _, amount = _since(s, s["tail_times"], s["tail_dose"])
     ahead = float(min(0, WINDOW - time))  # where the segment begins, seen from the end of the window

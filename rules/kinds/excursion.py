@@ -46,9 +46,9 @@ from rules.exposure import (
     say_left,
     unit,
 )
-from rules.figures import tell
+from rules.figures import step_telling
 from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import READING, step
+from rules.machine import READING
 from rules.shifts import PARAMS as SHIFTS
 from rules.shifts import Schedule, carried, shift_of
 from rules.shifts import check as check_shifts
@@ -172,12 +172,10 @@ def rows(  # type: ignore[no-untyped-def]
                 clear = 1 if memory[c - 1]["out"] == 0 else 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
-            before = m
-            m = step(
-                c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i, s["value"],
-                q, out, due, m,
+            m = step_telling(
+                s["figures"], c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append,
+                i, s["value"], q, out, due, m,
             )  # fmt: skip
-            m = tell(out, before, m, s["figures"])
     return m
 
 

@@ -32,10 +32,10 @@ from rules.compiling import kernel
 from rules.doses import MOST as MOST_LIMITS
 from rules.doses import counted, is_good
 from rules.exposure import LEVELS, check_bounds, check_limit, limit_of, listed
-from rules.figures import tell
+from rules.figures import step_telling
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
-from rules.machine import READING, step
+from rules.machine import READING
 from rules.windows import remember
 from rules.words import number
 from schemas.changes import AlarmClass, Side
@@ -155,12 +155,10 @@ def rows(  # type: ignore[no-untyped-def]
                     clear |= 2 if total <= p["clear"] * p["level_2"] else 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
-            before = m
-            m = step(
-                c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i,
-                own[c]["value"], q, out, due, m,
+            m = step_telling(
+                own[c]["figures"], c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now,
+                append, i, own[c]["value"], q, out, due, m,
             )  # fmt: skip
-            m = tell(out, before, m, own[c]["figures"])
     return m
 
 

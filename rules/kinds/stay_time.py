@@ -39,9 +39,9 @@ from rules.admission import LATE, LIVE
 from rules.compiling import kernel
 from rules.doses import MINUTE_MS, SCALE, STATE, advance, heard, scale
 from rules.exposure import LEVELS, WARNING, Warned, ahead, check_bounds, check_period, every_minute, say_left, unit
-from rules.figures import tell
+from rules.figures import step_telling
 from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import READING, step
+from rules.machine import READING
 from rules.words import name, number, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.gases import CARBON_MONOXIDE
@@ -176,12 +176,10 @@ def rows(  # type: ignore[no-untyped-def]
                 clear = 3 if left == np.inf else 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
-            before = m
-            m = step(
-                c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i, s["value"],
-                q, out, due, m,
+            m = step_telling(
+                s["figures"], c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append,
+                i, s["value"], q, out, due, m,
             )  # fmt: skip
-            m = tell(out, before, m, s["figures"])
     return m
 
 

@@ -45,9 +45,9 @@ from rules.exposure import (
     say_left,
     unit,
 )
-from rules.figures import tell
+from rules.figures import step_telling
 from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import READING, step
+from rules.machine import READING
 from rules.rolling import RING, SAMPLE, SLOTS, WINDOW, take, time_left, window
 from rules.words import name, quantity
 from schemas.changes import AlarmClass, Side
@@ -89,7 +89,6 @@ def rows(  # type: ignore[no-untyped-def]
 ):
     m = np.int64(0)
     basis = np.int64(READING)
-    own, samples, rings = memory.own, memory.samples, memory.first
     dose, covered, in_good, exceeds = 0.0, 0.0, 0.0, False
     for i in range(n):
         j = index[i]
@@ -100,11 +99,10 @@ def rows(  # type: ignore[no-untyped-def]
         for k in range(first[j], first[j + 1]):
             c = members[k]
             p = params[c]
-            s = own[c]
+            s = memory.own[c]
             concentration, usable, good = heard(value[i], q, live, p)
             beyond, clear = 0, 0
             if usable:
-                left = np.nan
                 if p["ahead"] == 0:
                     take(memory, c, p, concentration, good, at[i], now)
                     dose, covered, in_good = window(s)
@@ -114,29 +112,24 @@ def rows(  # type: ignore[no-untyped-def]
                     beyond = 1 if exceeds else 0
                     clear = 1 if dose <= p["clear"] * time else 0
                 if p["ahead"] != 0 or beyond != 0 or conditions[c]["quiet"] == 0:
-                    w = c - p["ahead"]
-                    start, most, horizon = rings[w], p["limit"] * WINDOW, max(WINDOW, 2 * p["warn"])
-                    left = 0.0
+                    left, most = 0.0, p["limit"] * WINDOW
                     if not exceeds:
-                        size = rings[w + 1] - start
-                        left = time_left(own[w], samples, start, size, dose, most, concentration, horizon)
-                    s["figures"][0] = left / MINUTE_MS if left <= horizon else np.nan
+                        left = time_left(memory, c - p["ahead"], dose, most, concentration, WINDOW)
+                    s["figures"][0] = left / MINUTE_MS if left <= WINDOW else np.nan
                     s["figures"][1] = covered / WINDOW
-                if p["ahead"] != 0:
-                    s["value"] = left / MINUTE_MS
-                    beyond = 1 if left <= p["warn"] else 0
-                    clear = 1 if left >= 2.0 * p["warn"] else 0
+                    if p["ahead"] != 0:
+                        s["value"] = left / MINUTE_MS
+                        beyond = 1 if left <= p["warn"] else 0
+                        clear = 1 if left >= 2.0 * p["warn"] else 0
                 if in_good < p["enough"]:
                     good = False
                     clear = 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
-            before = m
-            m = step(
-                c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i, s["value"],
-                q, out, due, m,
+            m = step_telling(
+                s["figures"], c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append,
+                i, s["value"], q, out, due, m,
             )  # fmt: skip
-            m = tell(out, before, m, s["figures"])
     return m
 
 

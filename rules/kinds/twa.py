@@ -53,9 +53,9 @@ from rules.exposure import (
     say_left,
     unit,
 )
-from rules.figures import tell
+from rules.figures import step_telling
 from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import READING, step
+from rules.machine import READING
 from rules.shifts import PARAMS as SHIFTS
 from rules.shifts import Schedule, carried, lengths, shift_of
 from rules.shifts import check as check_shifts
@@ -120,6 +120,16 @@ def _add(s, p, concentration, good, at, now):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _left(own, p, concentration, ends):  # type: ignore[no-untyped-def]
+    """How long (ms) the concentration may last until the limit; infinite when the shift ends before."""
+    left = p["limit"] * p["reference"] - own["dose"]
+    if left <= 0.0:
+        return 0.0
+    left = left / concentration if concentration > 0.0 else np.inf
+    return left if left <= (ends - own["at"]) // MS else np.inf
+
+
+@kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):
@@ -143,35 +153,30 @@ def rows(  # type: ignore[no-untyped-def]
                 if p["ahead"] == 0:
                     begins, ends = _add(s, p, concentration, good, at[i], now)
                     s["value"] = s["dose"] / p["reference"]
-                most = p["limit"] * p["reference"]
-                left = max(0.0, most - own["dose"])
-                if left > 0.0:
-                    left = left / concentration if concentration > 0.0 else np.inf
-                    if left > (ends - own["at"]) // MS:
-                        left = np.inf
                 if p["ahead"] == 0:
-                    action = p["action"] * p["reference"]
+                    action, most = p["action"] * p["reference"], p["limit"] * p["reference"]
                     beyond = (1 if s["dose"] > action else 0) | (2 if s["dose"] > most else 0)
                     clear = 3 & ~beyond
                 else:
+                    left = _left(own, p, concentration, ends)
                     s["value"] = left / MINUTE_MS
                     beyond = 1 if left <= p["warn"] else 0
                     clear = 1 if left >= 2.0 * p["warn"] else 0
-                elapsed = (own["at"] - begins) // MS
-                s["figures"][0] = left / MINUTE_MS
-                s["figures"][1] = own["dose"] / own["covered"] if own["covered"] > 0 else np.nan
-                s["figures"][2] = own["covered"] / elapsed if elapsed > 0 else np.nan
-                if own["good"] < p["coverage"] * elapsed:
+                if own["good"] < p["coverage"] * ((own["at"] - begins) // MS):
                     good = False
                     clear = 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
-            before = m
-            m = step(
-                c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append, i, s["value"],
-                q, out, due, m,
+            if usable:
+                own = memory[c - p["ahead"]]
+                elapsed = (own["at"] - begins) // MS
+                s["figures"][0] = _left(own, p, concentration, ends) / MINUTE_MS
+                s["figures"][1] = own["dose"] / own["covered"] if own["covered"] > 0 else np.nan
+                s["figures"][2] = own["covered"] / elapsed if elapsed > 0 else np.nan
+            m = step_telling(
+                s["figures"], c, conditions, gates, setup, beyond, clear, good, flags[i], basis, at[i], now, append,
+                i, s["value"], q, out, due, m,
             )  # fmt: skip
-            m = tell(out, before, m, s["figures"])
     return m
 
 

@@ -28,9 +28,9 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
-from rules.figures import tell
+from rules.figures import step_telling
 from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import LATE_READING, READING, step
+from rules.machine import LATE_READING, READING
 from rules.members import (
     FIGURES,
     GOOD,
@@ -128,12 +128,10 @@ def rows(  # type: ignore[no-untyped-def]
             own["value"] = alarmed
             own["figures"][0], own["figures"][1] = vote_1, sick & ~vote_1
             own["figures"][2] = vote_2 if one else 0
-            before = m
-            m = step(
-                c, conditions, gates, setup, beyond, clear, said & GOOD != 0 and live, flags[i], basis, at[i], now,
-                append, i, own["value"], quality[i], out, due, m,
+            m = step_telling(
+                own["figures"], c, conditions, gates, setup, beyond, clear, said & GOOD != 0 and live, flags[i],
+                basis, at[i], now, append, i, own["value"], quality[i], out, due, m,
             )  # fmt: skip
-            m = tell(out, before, m, own["figures"])
     return m
 
 
