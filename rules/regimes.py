@@ -72,6 +72,8 @@ class Regime:
 @kernel
 def which(p, state, at):  # type: ignore[no-untyped-def]
     """The place of the limits that apply at this event time; `state` is NaN where it is not known."""
+    if p["by_state"] == 0 and p["regimes"] == 0:
+        return NORMAL
     bit = 0
     if p["by_state"] != 0:
         if not (state >= 0.0 and state <= HIGHEST_STATE and state == int(state)):

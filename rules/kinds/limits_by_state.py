@@ -24,8 +24,8 @@ says that the detector warms up, and rises, as an early warning, when a reading 
 Over-range on a gas point is an alarm at once, as ever, and a value that is still beyond when the time is over is one
 too. After a fault of the link, at the first start, and within an hour of the last one there is no warm-up.
 
-The figure `limit` of a change is the limit that applied, `regime` the number of the regime: 0 is normal, -1 the
-strictest.
+The figures `limit_1` and `limit_2` of a change are the limits that applied, `regime` is the number of the regime: 0 is
+normal, -1 the strictest.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ import numpy as np
 
 from rules.admission import LATE, LIVE, RESTART
 from rules.compiling import kernel
+from rules.figures import tell
 from rules.kinds import NO_ARRAY, Example, Kind, Level, Planned, Said
 from rules.kinds import limits as plain
 from rules.machine import LATE_READING, READING, step
@@ -123,7 +124,7 @@ PARAMS = np.dtype(
 )
 MEMORY = np.dtype(
     [
-        ("figures", "f8", (2,)),
+        ("figures", "f8", (3,)),
         ("state", "f8"),  # the last state, NaN while it is not known; `now` of its reading, 0 before the first
         ("state_now", "i8"),
         ("hits_1", "i8"),  # a bit for each of the last m readings, the newest in bit 0
@@ -225,8 +226,6 @@ def rows(  # type: ignore[no-untyped-def]
                 else:
                     lowers = lowers and not (hit_1 or hit_2)  # not normal, only not said yet
                     clear = 3 if lowers else 0
-            own["figures"][0] = np.nan if p["warms"] != 0 else p["sign"] * low
-            own["figures"][1] = -1.0 if place == STRICTEST else float(place)
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
             before = m
@@ -234,11 +233,10 @@ def rows(  # type: ignore[no-untyped-def]
                 c, conditions, gates, setup, beyond, clear, lowers, flags[i], basis, at[i], now, append, i, v, q,
                 out, due, m,
             )  # fmt: skip
-            if p["warms"] == 0 and conditions[c]["level"] > 1:
-                own["figures"][0] = p["sign"] * high
-            for change in range(before, m):
-                out[change]["figures"][0] = own["figures"][0]
-                out[change]["figures"][1] = own["figures"][1]
+            own["figures"][0] = np.nan if p["warms"] != 0 else p["sign"] * low
+            own["figures"][1] = np.nan if p["warms"] != 0 else p["sign"] * high
+            own["figures"][2] = -1.0 if place == STRICTEST else float(place)
+            tell(out, before, m, own["figures"])
     return m
 
 
@@ -491,7 +489,7 @@ def say(said: Said) -> Text:
     level, tag = said.level, said.tag
     if said.condition.levels[0] is WARMS[0]:
         return _say_warm(said)
-    limit = said.figures.get("limit")
+    limit = said.figures.get("limit_1" if level is said.condition.levels[0] else "limit_2")
     if level is not None and limit is not None:
         told = Level(level.name, level.title, limit, level.early)
         spoken = plain.say(Said(said.condition, told, said.value, said.quality, said.age_s))
@@ -556,7 +554,7 @@ KIND = Kind(
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     window_dtype=NO_ARRAY,  # no samples are kept; a kind with a window is told whose row it is
-    figures=("limit", "regime"),
+    figures=("limit_1", "limit_2", "regime"),
     source="State-based alarming as in ISA-18.2 / IEC 62682; 20 min to warm up as in GB 16808; the rest is our design.",
     examples=(
         Example(

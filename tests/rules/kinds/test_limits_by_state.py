@@ -336,12 +336,28 @@ def test_the_limit_that_applied_is_told() -> None:
     told.read(2, 85.0, tag=1)
     assert levels(told) == []
     told.read(3, 96.0, tag=1)
-    assert (last(told).level, last(told).limit, dict(last(told).figures)) == (1, None, {"limit": 95.0, "regime": 1.0})
+    assert (last(told).level, last(told).limit, dict(last(told).figures)) == (
+        1,
+        None,
+        {"limit_1": 95.0, "limit_2": 110.0, "regime": 1.0},
+    )
     assert last(told).text.zh == "TI-1 温度 96 °C，达到高限 95 °C（工况：开车/start-up）"
     told.read(4, 111.0, tag=1)
-    assert last(told).figures["limit"] == 110.0
+    assert last(told).level == 2 and "高高限 110 °C" in last(told).text.zh
     told.pass_time(5, 40)
-    assert last(told).basis == "restatement" and dict(last(told).figures) == {"limit": 110.0, "regime": 1.0}
+    assert last(told).basis == "restatement" and dict(last(told).figures) == {
+        "limit_1": 95.0,
+        "limit_2": 110.0,
+        "regime": 1.0,
+    }
+
+
+def test_a_level_that_a_timer_raises_is_told_with_its_own_limit() -> None:
+    told = reactor(on_delay_s=3.0)
+    told.read(1, 2.0, tag=2)
+    told.read(2, 111.0, tag=1)
+    told.pass_time(3, 6)
+    assert (last(told).level, last(told).basis) == (2, "timer") and "高高限 110 °C" in last(told).text.zh
 
 
 def test_a_change_of_state_judges_at_the_next_reading() -> None:
@@ -371,7 +387,7 @@ def test_a_state_that_is_not_known_brings_the_strictest_limits(value: float, qua
     told = reactor()
     told.read(1, value, tag=2, quality=quality)
     told.read(2, 61.0, tag=1)
-    assert levels(told) == [1] and last(told).figures == {"limit": 60.0, "regime": -1.0}
+    assert levels(told) == [1] and last(told).figures == {"limit_1": 60.0, "limit_2": 90.0, "regime": -1.0}
     assert last(told).text.en.endswith("(state unknown: strictest limits)")
 
 
@@ -392,10 +408,10 @@ def test_hours_are_those_of_the_event_time_in_the_zone_of_the_site() -> None:
     told = story([REACTOR], high=80.0, regimes=["morning; 08:00-08:01 thu; high 60"])
     told.read(59, 61.0, event=59)
     assert levels(told) == [] or last(told).level == 1
-    assert last(told).figures == {"limit": 60.0, "regime": 1.0}
+    assert last(told).figures == {"limit_1": 60.0, "regime": 1.0}
     told.read(62, 61.0, event=59.5)
     told.read(63, 61.0)
-    assert last(told).level == 0 and last(told).figures == {"limit": 80.0, "regime": 0.0}
+    assert last(told).level == 0 and last(told).figures == {"limit_1": 80.0, "regime": 0.0}
 
 
 def test_a_limit_that_a_regime_takes_away_ends_there() -> None:
