@@ -172,6 +172,10 @@ class Reader:
         rows = await self._ask("complete_to", {})
         return 0 if rows[0][0] is None else max(0, rows[0][0] * 1000)
 
+    async def tags(self) -> list[tuple[int, str]]:
+        """Number and name of every tag that the registry has named, retired ones included."""
+        return [(number, name) for number, name in await self._ask("tags", {})]
+
     async def export(self, start_ns: int, end_ns: int, tags: Sequence[int] | None = None) -> AsyncIterator[Batch]:
         """Readings in [start, end) in the order of their times, as batches, for a replay. Asked for piece by piece: the
         pieces grow and shrink with what is in them, so neither side holds more than a few hundred thousand rows."""

@@ -11,6 +11,8 @@ the record itself is applied, as row 0 or as the rows of its batch.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from rules import faults, snapshot
@@ -233,12 +235,16 @@ class Fold:
         return changes
 
 
-def warm_up() -> None:
-    """Run every kernel once, so that no alarm waits for a compiler; call it before a process says that it is ready.
+def warm_up(names: Collection[str] | None = None) -> None:
+    """Run every kernel of these kinds (None: of all) once, so that no alarm waits for a compiler; call it before a
+    process says that it is ready.
 
-    The first time after an upgrade it takes some 10 s (the machine code is kept: `rules.compiling`), later below 1 s.
+    The first time after an upgrade it takes a second or two for each kind (the machine code is kept:
+    `rules.compiling`), later a second for all.
     """
     for kind in kinds().values():
+        if names is not None and kind.name not in names:
+            continue
         example = kind.examples[0]
         rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
         book = compile_rules(Revision(number=1, parks=(), tags=example.tags, rules=(rule,)), 0, 1)

@@ -3,6 +3,7 @@
 # second run takes a moment and touches no network.
 #   run    Mosquitto, the Python environment, the page
 #   check  the Python environment with the developers' tools
+# All of them compile the kernels of the rules, which would otherwise be done before the first start is ready.
 #   test   all of that, and the parts that the tests run against
 . "$(dirname "$0")/lib.sh"
 
@@ -11,6 +12,9 @@ profile=${1:?run, check or test}
 setup() {
   [ "$profile" = check ] || timed "system packages" scripts/system_packages.sh "$profile"
   timed "Python packages" scripts/python_env.sh "$profile"
+  # shellcheck disable=SC2046 # no source of ours has a space in its name
+  timed "compiling the rules" once .cache/kernels $(find rules -name '*.py') requirements.lock -- \
+    .venv/bin/python -m hazwatch.kernels
   [ "$profile" = check ] || timed "the page" scripts/page.sh
   if [ "$profile" = test ]; then
     timed "Kafka" scripts/kafka_jars.sh >/dev/null || say "Tests that need Kafka will be skipped."

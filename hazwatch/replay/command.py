@@ -16,11 +16,11 @@ import msgspec
 from hazwatch.config import Config, ConfigProblems, load_config
 from hazwatch.datadir import DataDir
 from hazwatch.replay.csvfile import RecordingError
-from hazwatch.replay.feed import Feed, Tally
+from hazwatch.replay.feed import Feed, Grouping, Instant, Tally
 from hazwatch.replay.line import Happened, line_of
 from hazwatch.replay.runner import Replay
 from hazwatch.replay.times import Shape
-from schemas.time import SECOND
+from schemas.time import MS, SECOND, from_iso
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -42,6 +42,16 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="Refold the live log of this data directory.",
 )
 @click.option(
+    "--history",
+    "history_data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Replay what the historian holds: of this data directory, or of the database that the configuration names.",
+)
+@click.option(
+    "--from", "start", default="", help="With --history: the first moment, such as 2026-11-30T08:00:00+08:00."
+)
+@click.option("--to", "end", default="", help="With --history: the moment before which it ends.")
+@click.option(
     "--partition", type=click.IntRange(0), default=0, show_default=True, help="With --log: the partition of `events`."
 )
 def replay(
@@ -53,19 +63,24 @@ def replay(
     time_columns: str,
     time_format: str,
     log_data: Path | None,
+    history_data: Path | None,
+    start: str,
+    end: str,
     partition: int,
 ) -> None:
     """Feed recordings through the same two folds, on the recording's time, and write one transition per line.
 
     FILES are CSV, plain, .gz or .xz, or Parquet: long (time,tag,value[,quality]) or wide (a column per tag, where an
-    empty cell is no reading). Times are ISO 8601 with an offset, epoch seconds or milliseconds, or as --time-format
-    says. Nothing is notified and the live log is not written: this command has no channels. What was read is told at
+    empty cell is no reading). With --history the historian's readings are replayed. Times are ISO 8601 with an offset,
+    epoch seconds or milliseconds, or as --time-format says. Nothing is notified and the live log is not written: this
+    command has no channels. What was read is told at
     the end, on standard error. Exit codes: 0 done, 1 problems were found, 2 the call was wrong.
     """
-    if bool(files) == bool(log_data):
-        raise click.UsageError("give recordings, or --log with a data directory")
-    if guessing == bool(config_file) or (guessing and log_data):
+    if [bool(files), bool(log_data), bool(history_data)].count(True) != 1:
+        raise click.UsageError("give recordings, or --log or --history with a data directory")
+    if guessing == bool(config_file) or (guessing and not files):
         raise click.UsageError("give --config FILE, or --guess to have one written for the recordings")
+    span = _span(start, end, bool(history_data))
     factor = _factor(speed)
     shape = Shape(tuple(name.strip() for name in time_columns.split(",")), time_format)
     if config_file is None:
@@ -77,8 +92,10 @@ def replay(
         with _output(out) as target:
             if log_data:
                 count = _write(_refolded(config, log_data, partition), target, paced=False)
+            elif history_data:
+                count = _stored(config, history_data, span, tally, factor, target)
             else:
-                count = _play(config, files, shape, tally, factor, target)
+                count = _recorded(config, files, shape, tally, factor, target)
     except (ConfigProblems, RecordingError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
@@ -99,18 +116,45 @@ def _guess(files: tuple[Path, ...], shape: Shape, out: Path | None) -> None:
         target.flush()
 
 
-def _play(config: Config, files: tuple[Path, ...], shape: Shape, tally: Tally, factor: float, target: IO[bytes]) -> int:
-    total = sum(file.stat().st_size for file in files)
-    bar = click.progressbar(length=total, label="replay", file=sys.stderr, hidden=not sys.stderr.isatty())
-    paced = factor != math.inf
-    with bar:
-        tally.progress = bar.update
-        recording = Feed(files, shape, config.revision.tags, tally).instants()
-        replay = Replay(config.revision, until=_pace(factor)) if paced else Replay(config.revision)
-        count = _write(replay.play(recording), target, paced=paced)
+def _recorded(
+    config: Config, files: tuple[Path, ...], shape: Shape, tally: Tally, factor: float, target: IO[bytes]
+) -> int:
+    with _bar(sum(file.stat().st_size for file in files)) as move:
+        tally.progress = move
+        count = _play(config, Feed(files, shape, config.revision.tags, tally).instants(), factor, target)
     if not tally.readings:
         raise RecordingError([f"{', '.join(map(str, files))}: no row names a tag of the configuration"])
     return count
+
+
+def _stored(config: Config, data: Path, span: tuple[int, int], tally: Tally, factor: float, target: IO[bytes]) -> int:
+    """A replay of what the historian holds. The way to a database is taken here only: other replays have none."""
+    from hazwatch.history import database_url
+    from hazwatch.replay.history import history_rows
+
+    url = database_url(config.historian, DataDir(data.absolute()))
+    if not url:
+        raise RecordingError([f"{data}: its database is not running; start `hazwatch up --data {data}` first"])
+    tags = config.revision.tags
+    with _bar((span[1] - span[0]) // MS) as move:
+        rows = history_rows(url, config.historian, {tag.name for tag in tags}, *span, move)
+        count = _play(config, Grouping(tags, tally).instants(rows), factor, target)
+    if not tally.readings:
+        raise RecordingError(["the history holds no reading of these tags in that time; see --from and --to"])
+    return count
+
+
+@contextlib.contextmanager
+def _bar(length: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar where somebody can see it; gives what moves it on."""
+    with click.progressbar(length=length, label="replay", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        yield bar.update
+
+
+def _play(config: Config, recording: Iterable[Instant], factor: float, target: IO[bytes]) -> int:
+    paced = factor != math.inf
+    replay = Replay(config.revision, until=_pace(factor)) if paced else Replay(config.revision)
+    return _write(replay.play(recording), target, paced=paced)
 
 
 def _refolded(config: Config, log_data: Path, partition: int) -> Iterable[Happened]:
@@ -159,6 +203,21 @@ def _pace(factor: float) -> Callable[[int], None]:
         time.sleep(max(0.0, started + (at_ns - first_ns) / SECOND / factor - time.monotonic()))
 
     return until
+
+
+def _span(start: str, end: str, asked: bool) -> tuple[int, int]:
+    """--from and --to in ns; both are needed with --history, and have no meaning without."""
+    if not asked:
+        if start or end:
+            raise click.UsageError("--from and --to go with --history")
+        return 0, 0
+    try:
+        span = from_iso(start), from_iso(end)
+    except ValueError as error:
+        raise click.UsageError(f"--history needs --from and --to: {error}") from None
+    if span[0] >= span[1]:
+        raise click.UsageError(f"--to {end} is not after --from {start}")
+    return span
 
 
 def _factor(speed: str) -> float:

@@ -40,31 +40,28 @@ class Tally:
     strangers: Counter[str] = field(default_factory=Counter)
 
 
-class Feed:
-    """Reads files in their order; `instants` groups their readings by the recording's time.
+class Grouping:
+    """Groups the rows of a recording by its time.
 
     That time never goes back: a row that is older than one before it arrives late, at the time of that one. A value
     that its tag lists as bad counts as missing.
     """
 
-    def __init__(self, files: Sequence[Path], shape: Shape, tags: Iterable[Tag], tally: Tally) -> None:
-        self._files = files
-        self._shape = shape
+    def __init__(self, tags: Iterable[Tag], tally: Tally) -> None:
         self._tags = {tag.name: tag for tag in tags if not tag.retired}
         self._tally = tally
         self._now_ns = 0
 
-    def instants(self) -> Iterator[Instant]:
-        """Instant by instant. Raises `RecordingError`."""
+    def instants(self, blocks: Iterable[Rows]) -> Iterator[Instant]:
+        """Instant by instant."""
         held: Instant | None = None  # the last one of a block may go on in the next
-        for file in self._files:
-            for rows in read_rows(file, self._shape, self._tally.progress):
-                for instant in self._of_block(rows):
-                    if held is not None and held.append_ns == instant.append_ns:
-                        instant = Instant(held.append_ns, concat([held.readings, instant.readings]))
-                    elif held is not None:
-                        yield held
-                    held = instant
+        for rows in blocks:
+            for instant in self._of_block(rows):
+                if held is not None and held.append_ns == instant.append_ns:
+                    instant = Instant(held.append_ns, concat([held.readings, instant.readings]))
+                elif held is not None:
+                    yield held
+                held = instant
         if held is not None:
             yield held
 
@@ -111,3 +108,18 @@ class Feed:
                 quality[missing] = Quality.NO_VALUE
         bad = np.bincount(tag[quality >= Quality.BAD], minlength=len(known)).tolist()
         self._tally.bad.update({one.name: n for one, n in zip(known, bad, strict=True) if one is not None and n})
+
+
+class Feed:
+    """Reads files in their order; `instants` groups their readings by the recording's time."""
+
+    def __init__(self, files: Sequence[Path], shape: Shape, tags: Iterable[Tag], tally: Tally) -> None:
+        self._files = files
+        self._shape = shape
+        self._grouping = Grouping(tags, tally)
+        self._tally = tally
+
+    def instants(self) -> Iterator[Instant]:
+        """Instant by instant. Raises `RecordingError`."""
+        blocks = (rows for file in self._files for rows in read_rows(file, self._shape, self._tally.progress))
+        return self._grouping.instants(blocks)

@@ -10,6 +10,7 @@ from typing import Any
 
 from hazwatch.context import Context
 from hazwatch.evaluator import Evaluator
+from hazwatch.kernels import compile_kernels
 from hazwatch.lag import LagWatch
 from hazwatch.metrics import Metrics
 from hazwatch.snapshots import SnapshotFolder
@@ -35,6 +36,7 @@ class EvaluateMetrics:
 
 async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutine[Any, Any, None]]:
     """An evaluator per partition, compiled before anything is read so that no alarm waits for a compiler."""
+    await asyncio.to_thread(compile_kernels)
     await asyncio.to_thread(warm_up)
     meter = EvaluateMetrics(context.metrics)
     folder = context.data.snapshots / "evaluate" / context.name

@@ -119,6 +119,9 @@ LIMIT %(limit)s
 -- complete_to --
 SELECT (extract(epoch FROM min(complete_to)) * 1000000)::int8 FROM log_positions WHERE topic = 'readings'
 
+-- tags --
+SELECT number, name FROM tags ORDER BY number
+
 -- export --
 SELECT s.sensor_id, (extract(epoch FROM r.ts) * 1000000)::int8, r.value, r.quality
 FROM sensors s

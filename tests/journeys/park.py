@@ -91,6 +91,7 @@ POINTS = (
     Point("metal.CO-STOP"),
     Point("metal.CO-TIME"),
     Point("metal.CO-REPLAY"),
+    Point("metal.CO-STORED"),
     Point("metal.CO-METRICS"),
     Point("metal.CO-BAD"),
     Point("metal.CO-NULL"),

@@ -391,9 +391,9 @@ class System(ABC):
         files = ["--config", str(self.file)] if config else []
         return await hazwatch(*arguments, *files, "--data", str(self.data.root), within_s=within_s)
 
-    async def replayed(self) -> Ran:
-        """`hazwatch replay` over the live log."""
-        return await hazwatch("replay", "--config", str(self.file), "--log", str(self.data.root))
+    async def replayed(self, source: str = "--log", *options: str) -> Ran:
+        """`hazwatch replay` over the live log, or over its history."""
+        return await hazwatch("replay", "--config", str(self.file), source, str(self.data.root), *options)
 
     async def checked(self) -> Ran:
         """`hazwatch check` of the configuration."""

@@ -20,7 +20,9 @@ from schemas.alarms import Change, Transition
 from schemas.causes import Cause
 from schemas.changes import Basis, ConditionChange, ConditionChanges
 from schemas.records import Kind
-from tests.journeys.system import SOON_S, System, everything_in
+from schemas.time import MS, SECOND, to_iso
+from tests.journeys.system import SOON_S, System, everything_in, now_ms
+from tests.journeys.test_readings import stored
 from tests.parts.net import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -137,3 +139,21 @@ async def test_replay_of_the_live_log(system: System) -> None:
     assert {line["episode"] for line in mine} == {alarm.episode}
     assert len({(line["episode"], line["revision"]) for line in lines}) == len(lines)
     assert [d.reason for d in system.deliveries(name)] == [Change.RAISE, Change.RISE]
+
+
+async def test_replay_of_the_history(system: System) -> None:
+    """`hazwatch replay --history` reads what the historian has stored, and says what the live folds said."""
+    name = "metal.CO-STORED"
+    begun_ns = now_ms() * MS
+    await system.reading(name, 20.0)
+    await system.listed(name, level_name="high")
+    await system.reading(name, 40.0)
+    await system.listed(name, level_name="high_high")
+    await stored(system, name, 2)
+    ended_ns = now_ms() * MS + SECOND
+    ran = await system.replayed("--history", "--from", to_iso(begun_ns - SECOND), "--to", to_iso(ended_ns))
+    assert ran.code == 0, ran
+    mine = [line for line in map(json.loads, ran.output.splitlines()) if line["tag"] == name]
+    assert [(line["change"], line["level"]) for line in mine] == [("raise", "high"), ("rise", "high_high")]
+    before = await system.replayed("--history", "--from", "2001-01-01T00:00Z", "--to", "2001-01-02T00:00Z")
+    assert before.code == 1 and "the history holds no reading" in before.errors
