@@ -244,6 +244,7 @@ def _never_reached(rule: Rule, plan: Planned, path: str) -> Iterator[Problem]:
 _TABLES: Mapping[str, tuple[str, str]] = {
     "stel": ("pc_stel_mg_m3", "short-term limit (PC-STEL)"),
     "twa": ("pc_twa_mg_m3", "8-hour limit (PC-TWA)"),
+    "excursion": ("pc_twa_mg_m3", "8-hour limit (PC-TWA)"),
     "mixture": ("oel_mg_m3", "occupational limit"),
 }
 

@@ -171,6 +171,7 @@ class _Rules:
         seen = self._sides(kind, bound, left)
         if not places(rule):  # a rule of named tags is one of its kind
             left = [t for t in left if t.name not in seen or seen[t.name] - self._known(kind, t)]
+        left = left[: rule.most or None]
         if len(left) < rule.least:
             return []
         for problem in kind.check_cell(left, bound):

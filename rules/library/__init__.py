@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -49,6 +50,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     high_high: float | None = None
+    calibration_due: date | None = None
     count: int = 1
 
 
@@ -101,8 +103,8 @@ class Proposal(Struct, frozen=True, kw_only=True):
     """A rule that the plant deserves: kind and parameters, for the tags that answer to the expectations `of`.
 
     Parameters may name the tag of an expectation as `{id}`: then there is a rule for each cell that has all of them.
-    `least` is how many tags a cell must have. Kinds `limits`, `stale` and `quality` are asked of every tag anyway; with
-    them an entry gives the reason.
+    `least` is how many tags a cell must have, `most` how many of a cell are asked, 0 for all. Kinds `limits`, `stale`
+    and `quality` are asked of every tag anyway; with them an entry gives the reason.
     """
 
     id: str
@@ -110,6 +112,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
     of: tuple[str, ...]
     params: dict[str, bool | int | float | str | list[str]] = {}
     least: int = 1
+    most: int = 0
     tier: int = 0
     text: Text = Text()
     why: Text
@@ -161,8 +164,8 @@ def plain(text: str) -> str:
 
 
 def samples(entry: Entry, enterprise: str, hazard_source: str) -> Iterator[Tag]:
-    """The tags that the entry gives as examples, without numbers, in one place."""
-    for expected in entry.expect:
+    """The tags that the entry gives as examples, without numbers, in one place, some metres apart from each other."""
+    for place, expected in enumerate(entry.expect):
         one = expected.example
         for number in range(1, one.count + 1):
             suffix = f"{number}" if one.count > 1 else ""
@@ -177,6 +180,9 @@ def samples(entry: Entry, enterprise: str, hazard_source: str) -> Iterator[Tag]:
                 unit=one.unit,
                 range_low=None if one.range is None else one.range[0],
                 range_high=None if one.range is None else one.range[1],
+                x_m=15.0 * place,
+                y_m=10.0 * number,
+                calibration_due=one.calibration_due,
                 limits=Limits(**{side: getattr(one, side) for side in SIDES}),
             )
 
