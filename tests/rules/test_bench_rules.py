@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hazwatch.bench.rules import plain
+from hazwatch.bench.rules import bytewax, plain
 from hazwatch.bench.rules.command import Report
 from hazwatch.bench.rules.plant import STEP, Draw, batches, first_readings, one_kind
 from hazwatch.cli import main
@@ -52,6 +52,20 @@ def test_plain_python_does_the_same_work() -> None:
         slow += plain.fold(known, batch)
     assert slow > 100
     assert folded == slow
+
+
+def test_bytewax_does_the_same_work() -> None:
+    """Over values that jump beyond the limits and back."""
+    tags = one_kind(kinds()["limits"], 20).tags
+    given = [batch for _, batch in batches(tags, 5.0, 200, 40, "uniform", START)]
+    jumping = [
+        Batch(b.tag, b.event_ns, b.value + 40.0 * (number % 20 > 9), b.quality, b.sequence)
+        for number, b in enumerate(given)
+    ]
+    known = plain.points(tags)
+    changes = sum(plain.fold(known, batch) for batch in jumping)
+    assert changes > 20
+    assert bytewax.prepared(tags, jumping)() == changes
 
 
 def test_batches_are_in_order_and_of_known_tags() -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from hazwatch.bench.machine import Machine, this_machine
 from hazwatch.bench.report import markdown_table, plain
-from hazwatch.bench.rules.measure import MIX_NAME, PLAIN, Case, SnapshotCase, measured, snapshots
+from hazwatch.bench.rules.measure import BYTEWAX, MIX_NAME, PLAIN, Case, SnapshotCase, measured, snapshots
 from hazwatch.bench.rules.plant import MIX, Draw
 from rules.engine import warm_up
 from rules.kinds import kinds
@@ -118,6 +118,8 @@ def _targets(cases: Sequence[Case], found: SnapshotCase) -> list[Target]:
     small, large, slow = (_best(cases, *w) for w in (("limits", 10_000), ("limits", 500_000), (PLAIN, 10_000)))
     if small and slow:
         targets.append(Target("at least 20 times plain Python", f"{small / slow:.0f} times", small >= 20 * slow))
+    if small and (other := _best(cases, BYTEWAX, 10_000)):
+        targets.append(Target("faster than Bytewax at the same work", f"{small / other:.0f} times", small > other))
     if small and large:
         ratio = small / large
         targets.append(Target("cost at 500 k tags at most 2.5 times that at 10 k", f"{ratio:.2f}", ratio <= 2.5))
@@ -134,7 +136,8 @@ _INTRODUCTION = """\
 and healthy, as nearly all of a plant are. A kind is measured alone, without the filter that recognises copies and late
 readings; that filter is a line of its own, and the park mix is the whole fold with it. "skewed" means that four fifths
 of the readings come from a fifth of the tags. Plain Python does the work of `limits` with a dictionary and an object
-per tag. Bytes per tag are the state that is kept, windows included.
+per tag; Bytewax does it in a dataflow of one worker that is fed from memory. Bytes per tag are the state that is kept,
+windows included.
 """
 
 

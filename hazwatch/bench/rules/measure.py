@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hazwatch.bench.rules import plain
+from hazwatch.bench.rules import bytewax, plain
 from hazwatch.bench.rules.plant import START, Draw, batches, example_of, first_readings, mix, one_kind
 from rules.admission import Admission
 from rules.engine import Fold
@@ -19,7 +19,10 @@ from schemas.registry import Revision, Tag
 
 T = TypeVar("T")
 LEAST_RUNS = 5
-PLAIN, MIX_NAME, FILTER = "limits in plain Python", "park mix, whole fold", "filter for copies and late readings"
+PLAIN, BYTEWAX = "limits in plain Python", "limits in Bytewax"
+MIX_NAME, FILTER = "park mix, whole fold", "filter for copies and late readings"
+BYTEWAX_ROWS = 100_000
+"""Readings of its one measurement: it has no batches, and takes them from memory as fast as it can."""
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ def measured(
             yield from _kind(kind, revision, row_counts, draws, least_rows)
             if name == "limits":
                 yield from _plain(revision, row_counts, draws, max(1, least_rows // 10))
+                yield from _bytewax(revision, draws)
         yield from _mix(count, row_counts, draws, least_rows)
 
 
@@ -106,6 +110,17 @@ def _plain(revision: Revision, row_counts: Sequence[int], draws: Sequence[Draw],
             given = [batch for _, batch in batches(revision.tags, base, rows, runs, draw, START)]
             speed = _timed(lambda batch: plain.fold(known, batch), given, rows)
             yield Case(PLAIN, len(revision.tags), rows, draw, speed, 0.0)
+
+
+def _bytewax(revision: Revision, draws: Sequence[Draw]) -> Iterator[Case]:
+    base = _base(kinds()["limits"])
+    for draw in draws if bytewax.AVAILABLE else ():
+        given = [batch for _, batch in batches(revision.tags, base, BYTEWAX_ROWS, 1, draw, START)]
+        run = bytewax.prepared(revision.tags, given)
+        begun = time.perf_counter_ns()
+        run()
+        took = time.perf_counter_ns() - begun
+        yield Case(BYTEWAX, len(revision.tags), BYTEWAX_ROWS, draw, BYTEWAX_ROWS / took * 1e9, 0.0)
 
 
 def _mix(count: int, row_counts: Sequence[int], draws: Sequence[Draw], least: int) -> Iterator[Case]:
