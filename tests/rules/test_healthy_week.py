@@ -43,6 +43,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "stel": (Rule(id="stel", kind="stel", tags=CO),),
     "twa": (Rule(id="twa", kind="twa", tags=CO),),
+    "excursion": (Rule(id="excursion", kind="excursion", tags=CO, params={"limit": 17.0}),),
+    "stay_time": (Rule(id="stay_time", kind="stay_time", tags=("metal.CO-10*",)),),
     "mixture": (Rule(id="mixture", kind="mixture", tags=("metal.CO-115", "metal.CO-116")),),
     "vote": (Rule(id="vote", kind="vote", tags=CO),),
     "zone": (Rule(id="zone", kind="zone", tags=CO),),
