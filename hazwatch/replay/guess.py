@@ -123,7 +123,11 @@ def _row(column: Column) -> dict[str, str]:
         return row
     low, high = _limits(values)
     room = 0.5 * (high - low)
-    row |= {"range_low": _short(low - room), "range_high": _short(high + room)}
+    bottom, top = low - room, high + room
+    for value in missing:  # a number that stands for "no value" lies outside of what can be measured
+        bottom = max(bottom, (low + value) / 2) if value < low else bottom
+        top = min(top, (high + value) / 2) if value > high else top
+    row |= {"range_low": _short(bottom), "range_high": _short(top)}
     if measure not in (Measure.WIND_DIRECTION, Measure.HUMIDITY):
         row |= {"low": _short(low), "high": _short(high), "deadband": _short(0.02 * (high - low))}
     else:
