@@ -49,6 +49,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "vote": (Rule(id="vote", kind="vote", tags=CO),),
     "zone": (Rule(id="zone", kind="zone", tags=CO),),
     "risk": (Rule(id="risk", kind="risk"),),
+    "dispersion": (Rule(id="dispersion", kind="dispersion", tags=("metal.*", "chlorine.*")),),
 }
 """Process kind -> the rules under which it watches the week; `limits` is there by default."""
 CHOSEN_RATE = {"cusum", "ewma"}

@@ -87,7 +87,7 @@ def test_early_warnings_are_yellow_and_votes_are_whole_numbers() -> None:
                 if level is not None and level.early:
                     early.add(kind.name)
                     assert change.tier == 3
-    assert early == {"forecast", "cusum", "ewma", "stel", "twa", "excursion", "stay_time", "anomaly"}
+    assert early == {"dispersion", "forecast", "cusum", "ewma", "stel", "twa", "excursion", "stay_time", "anomaly"}
 
 
 def changes_of(fold: Fold, example: Example) -> Iterator[ConditionChange]:
