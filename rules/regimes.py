@@ -16,12 +16,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from rules.compiling import kernel
-from schemas.registry import Limits
+from rules.kinds import limits as plain
+from schemas.problems import Problem
+from schemas.registry import Limits, Tag
+from schemas.setpoints import looser
 from schemas.time import DAY, HOUR, MINUTE
 
 MOST = 8
@@ -205,3 +211,28 @@ def strictest(of: Sequence[Limits]) -> Limits:
         choose = min if level.startswith("high") else max
         picked[level] = choose(given) if given else None
     return Limits(**picked)
+
+
+def check_limits(tag: Tag, where: str, limits: Limits, deadband: float | None) -> Iterator[Problem]:
+    """Order, range, room for the deadband, and the profile, of the limits of one regime; `where` names it among the
+    parameters, empty for the normal limits."""
+    of = msgspec.structs.replace(tag, limits=limits)
+    room = tag.deadband if deadband is None else deadband
+    given = [(level, v) for level in Limits.__struct_fields__ if (v := getattr(limits, level)) is not None]
+    for (level, v), (above, w) in pairwise(given):
+        if not v < w:
+            message = f"{tag.name}: {level} {v:g} is not below {above} {w:g}"
+            yield Problem.of(f"params.{where or level}", message, "the order is low_low < low < high < high_high")
+        elif not room < w - v:
+            message = f"{tag.name}: the deadband {room:g} is not smaller than the gap between {level} and {above}"
+            yield Problem.of(f"params.{where or level}", message, f"below {w - v:g} {tag.unit}")
+    for level, v in given:
+        if (tag.range_low is not None and v < tag.range_low) or (tag.range_high is not None and v > tag.range_high):
+            message = f"{tag.name}: {level} {v:g} lies outside of the measuring range"
+            yield Problem.of(f"params.{where or level}", message, "it could never be reached")
+    for problem in plain.check(of, plain.Params(deadband=deadband)):
+        yield Problem.of(f"params.{where}" if where else problem.path, problem.message, problem.cure)
+    for problem in looser(of):
+        level = problem.path.rpartition(".")[2]
+        cure = problem.cure.replace("limit_reason", "`reason`")
+        yield Problem.of(f"params.{where or level}", f"{tag.name}: {level}: {problem.message}", cure)

@@ -25,7 +25,7 @@ The value told is `value`, else the measured side of the first comparison of `ex
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 from zlib import crc32
@@ -35,8 +35,8 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
-from rules.expressions.compiling import Code, Compared, Compiler, Typed, contradictions, depth, told
 from rules.expressions.machine import FALSE, MOST_STACK, TRUE, UNKNOWN, number, truth
+from rules.expressions.programs import MOST_CODE, PROGRAMS, Compiled, named_in, problem
 from rules.expressions.reading import Node, Unreadable, read
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
@@ -51,12 +51,10 @@ from schemas.text import Text
 from schemas.time import seconds
 
 MOST_TAGS = 16
-MOST_CODE = 192
 UNIT_BYTES = 24
 OVER = int(Quality.OVER_RANGE)
 NO_TRUST, SOME_TRUST, TRUST = 0, 1, 2
 """What a reading is worth: nothing (bad, or none yet), enough to raise, enough to end."""
-PROGRAMS = ("expr", "clear", "high_high", "clear_high_high", "value")
 
 
 class Params(Struct, frozen=True, kw_only=True):
@@ -197,105 +195,29 @@ def rows(  # type: ignore[no-untyped-def]
     return m
 
 
-class _Compiled:
-    """The programs of a rule over the tags of a cell, and what is wrong with them."""
-
-    def __init__(self, tags: Mapping[str, Tag], params: Params) -> None:
-        self.problems: list[Problem] = []
-        self.compiler = Compiler(tags)
-        self.programs: dict[str, Code] = {}
-        self.compared: dict[str, list[Compared]] = {}
-        trees = dict(_trees(params))
-        for field, tree in trees.items():
-            if field == "value":
-                self._value(self._checked(field, self.compiler.number, tree))
-            else:
-                self._checked(field, self.compiler.condition, tree)
-        for begins, ends in (("expr", "clear"), ("high_high", "clear_high_high")):
-            for wrong in contradictions(self.compared.get(begins, ()), self.compared.get(ends, ())):
-                self.problems.append(_problem(ends, wrong))
-        self.unit, self.limits = "", dict.fromkeys(("expr", "high_high"))
-        if not self.problems and len(self.programs) == len(trees) and "expr" in trees:
-            self._tell(params)
-            self._bounds()
-
-    def _checked(self, field: str, compile_it: Any, tree: Node) -> Typed | None:
-        self.compiler.problems, self.compiler.compared = [], []
-        found: Typed | None = compile_it(tree)
-        self.problems += (_problem(field, wrong) for wrong in self.compiler.problems)
-        self.compared[field] = sorted(self.compiler.compared, key=lambda c: c.column)
-        if found is not None:
-            self.programs[field] = found.code
-        return found
-
-    def _value(self, found: Typed | None) -> None:
-        self.value = found
-
-    def _tell(self, params: Params) -> None:
-        """What is told: the number, its unit, and the limit that it is compared with."""
-        first = next((c for c in self.compared["expr"] if c.limit is not None), self.compared["expr"][0])
-        value = self.value if params.value.strip() else Typed(first.code, first.quantity)
-        assert value is not None
-        self.programs["value"], self.unit, conversion = told(value)
-        for field in self.limits:
-            same = (c.limit for c in self.compared.get(field, ()) if c.code == value.code and c.limit is not None)
-            limit = next(same, None)
-            self.limits[field] = None if limit is None else conversion(limit)
-
-    def _bounds(self) -> None:
-        size = sum(map(len, self.programs.values()))
-        if size > MOST_CODE or max(map(depth, self.programs.values())) > MOST_STACK:
-            message = f"the expressions of this rule make {size} steps, more than the {MOST_CODE} that one may have"
-            self.problems.append(Problem.of("params.expr", message, "split it into several rules"))
-
-
-def _problem(field: str, wrong: Unreadable) -> Problem:
-    return Problem.of(f"params.{field}", f"column {wrong.column}: {wrong.reason}", wrong.cure)
-
-
-def _trees(params: Params) -> Iterator[tuple[str, Node]]:
-    """The trees of all expressions that can be read."""
-    for field in PROGRAMS:
-        text = getattr(params, field)
-        try:
-            if text.strip():
-                yield field, read(text)
-        except Unreadable:
-            continue  # `check` says so
-
-
-def _named(params: Params) -> dict[str, tuple[str, Node]]:
-    """Every tag that is named, with the first place where it is."""
-    found: dict[str, tuple[str, Node]] = {}
-    for field, tree in _trees(params):
-        for node in tree.tags():
-            found.setdefault(node.tag, (field, node))
-    return found
-
-
 def bind(params: Params, revision: Revision) -> Bound:
     """The parameters with what is wrong with the names in them."""
     live = {t.name: t for t in revision.tags if not t.retired}
-    names = _named(params)
+    names = named_in(params)
     cells: dict[str, tuple[str, Node]] = {}
     problems: list[Problem] = []
     for tag, (field, node) in names.items():
         if tag not in live:
             close = sorted(get_close_matches(tag, live, 3, 0.5))
             cure = f"write one of: {', '.join(close)}" if close else "name a tag of the registry"
-            problems.append(_problem(field, Unreadable(node.column, f"there is no tag {tag[:40]!r}", cure)))
+            problems.append(problem(field, Unreadable(node.column, f"there is no tag {tag[:40]!r}", cure)))
             continue
         cells.setdefault(live[tag].cell_key, (field, node))
     for cell, (field, node) in list(cells.items())[1:]:
         message = f"{node.tag} lies in cell {cell!r}, not in {next(iter(cells))!r} as the tags before it"
-        problems.append(_problem(field, Unreadable(node.column, message, "copy the tag to the other cell")))
+        problems.append(problem(field, Unreadable(node.column, message, "copy the tag to the other cell")))
     return Bound(**msgspec.structs.asdict(params), names=tuple(problems))
 
 
 def _in_cell(tags: Sequence[Tag], params: Params) -> tuple[dict[str, Tag], list[str]]:
     """The named tags that this cell has, in their order, and the names that it lacks."""
     by_name = {t.name: t for t in tags}
-    names = _named(params)
+    names = named_in(params)
     return {n: by_name[n] for n in names if n in by_name}, [n for n in names if n not in by_name]
 
 
@@ -304,7 +226,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     own, missing = _in_cell(tags, params)
     if not own or missing:
         return
-    made = _Compiled(own, params)
+    made = Compiled(own, params)
     order = sorted(made.compiler.places, key=made.compiler.places.__getitem__)
     named = tuple(own[n] for n in order)
     rising = next((c.rising for c in made.compared["expr"] if c.limit is not None), True)
@@ -340,7 +262,7 @@ def _values(tags: Sequence[Tag], params: Params) -> dict[str, Any]:
     }
 
 
-def _coded(made: _Compiled) -> dict[str, Any]:
+def _coded(made: Compiled) -> dict[str, Any]:
     code = [step_ for field in PROGRAMS for step_ in made.programs.get(field, ())]
     starts = [0]
     for field in PROGRAMS:
@@ -369,11 +291,11 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
             if text.strip():
                 read(text)
         except Unreadable as wrong:
-            yield _problem(field, wrong)
+            yield problem(field, wrong)
     for field, other in (("clear", "expr"), ("clear_high_high", "high_high")):
         if getattr(params, field).strip() and not getattr(params, other).strip():
             yield Problem.of(f"params.{field}", f"there is no {other} that it could end", f"write {other} too")
-    named = _named(params)
+    named = named_in(params)
     if len(named) > MOST_TAGS:
         yield Problem.of("params.expr", f"{len(named)} tags are more than {MOST_TAGS}", "split it into several rules")
     if isinstance(params, Bound):
@@ -399,7 +321,7 @@ def check_cell(tags: Sequence[Tag], params: Params) -> Iterable[Problem]:
         message = f"{', '.join(missing)} is no tag of this rule in cell {tags[0].cell_key!r}, as the others are"
         yield Problem.of("tags", message, "name tags of one cell, and have `tags` match them all")
     if len(own) <= MOST_TAGS:
-        yield from _Compiled(own, params).problems
+        yield from Compiled(own, params).problems
 
 
 def say(said: Said) -> Text:

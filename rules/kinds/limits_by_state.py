@@ -33,7 +33,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -46,7 +45,7 @@ from rules.kinds import NO_ARRAY, Example, Kind, Level, Planned, Said
 from rules.kinds import limits as plain
 from rules.machine import LATE_READING, READING, step
 from rules.members import ones
-from rules.regimes import MOST, STRICTEST, Regime, Unclear, read, states_of, strictest, values, which
+from rules.regimes import MOST, STRICTEST, Regime, Unclear, check_limits, read, states_of, strictest, values, which
 from rules.regimes import PARAMS as REGIMES
 from rules.rulebook import matches, rules_of
 from rules.words import name, quantity
@@ -54,7 +53,6 @@ from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN
 from schemas.registry import Limits, Measure, Revision, RuleCase, Struct, Tag
-from schemas.setpoints import looser
 from schemas.text import Text
 from schemas.time import HOUR, seconds
 
@@ -411,39 +409,16 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
         message = f"{tag.name} has limits of its own, which rule {params.judged[tag.name]!r} judges already"
         yield Problem.of("tags", message, "take them out of the tag list, or the tag out of that rule")
     normal = _normal(tag, params)
+    judged = msgspec.structs.replace(tag, limit_reason=tag.limit_reason or params.reason)
     if _by_place(tag, params)[-1] == Limits():
         yield Problem.of("params.high", f"{tag.name} has no limit here or of its own", "give it one")
-    yield from _check_limits(tag, params, "", normal)
+    yield from check_limits(judged, "", normal, params.deadband)
     for number, line in enumerate(params.regimes[:MOST], 1):
         try:
             regime = read(line)
         except Unclear:
             continue
-        yield from _check_limits(tag, params, f"regimes[{number}]", regime.limits(normal))
-
-
-def _check_limits(tag: Tag, params: Params, where: str, limits: Limits) -> Iterator[Problem]:
-    """Order, range, room for the deadband, and the profile, of the limits of one regime."""
-    of = msgspec.structs.replace(tag, limits=limits, limit_reason=tag.limit_reason or params.reason)
-    deadband = tag.deadband if params.deadband is None else params.deadband
-    given = [(level, v) for level in LEVELS if (v := getattr(limits, level)) is not None]
-    for (level, v), (above, w) in pairwise(given):
-        if not v < w:
-            message = f"{tag.name}: {level} {v:g} is not below {above} {w:g}"
-            yield Problem.of(f"params.{where or level}", message, "the order is low_low < low < high < high_high")
-        elif not deadband < w - v:
-            message = f"{tag.name}: the deadband {deadband:g} is not smaller than the gap between {level} and {above}"
-            yield Problem.of(f"params.{where or level}", message, f"below {w - v:g} {tag.unit}")
-    for level, v in given:
-        if (tag.range_low is not None and v < tag.range_low) or (tag.range_high is not None and v > tag.range_high):
-            message = f"{tag.name}: {level} {v:g} lies outside of the measuring range"
-            yield Problem.of(f"params.{where or level}", message, "it could never be reached")
-    for problem in plain.check(of, plain.Params(deadband=params.deadband)):
-        yield Problem.of(f"params.{where}" if where else problem.path, problem.message, problem.cure)
-    for problem in looser(of):
-        level = problem.path.rpartition(".")[2]
-        cure = problem.cure.replace("limit_reason", "`reason`")
-        yield Problem.of(f"params.{where or level}", f"{tag.name}: {level}: {problem.message}", cure)
+        yield from check_limits(judged, f"regimes[{number}]", regime.limits(normal), params.deadband)
 
 
 def _check_params(params: Params) -> Iterator[Problem]:
