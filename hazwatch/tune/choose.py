@@ -2,9 +2,10 @@
 
 The rule, in the order of its parts: (1) no real excursion that is found now may be missed; (2) of those the settings
 that end the chattering and leave at most a tenth of the alarms in bursts and fleeting alarms, or if there is none those
-that leave fewest; (3) of those the shortest on-delay, because only that makes alarms later; (4) then the fewest false
-alarms and the least time in alarm without a real excursion; (5) then the shortest off-delay and the smallest deadband.
-It is a choice of ours.
+that leave fewest; (3) of those the settings under which no false alarm stands longer than now, if there are such: a
+deadband alone would turn an alarm that chatters near its limit into one that stands for hours; (4) of those the
+shortest on-delay, because only that makes alarms later; (5) then the fewest false alarms and the least time in alarm
+without a real excursion; (6) then the shortest off-delay and the smallest deadband. It is a choice of ours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from hazwatch.tune.measure import Told
 
 LEFT = 0.1
 """The share of annoying alarms that may be left."""
+
+UNNOTICED = 1e-3
+"""A share of time with an alarm in vain up to this is no matter."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return sum(side.false for side in self.sides)
 
     @property
+    def in_vain(self) -> float:
+        """The larger share of time with an alarm before a real excursion, or without one."""
+        return max((side.in_vain for side in self.sides), default=0.0)
+
+    @property
     def far(self) -> float:
         """The larger false-alarm rate of both sides."""
         return max((side.far or 0.0 for side in self.sides), default=0.0)
@@ -67,6 +76,8 @@ def best(now: Outcome, tried: Sequence[Outcome]) -> Outcome:
     if not quiet:
         least = min((one.bursts, one.annoying) for one in allowed)
         quiet = [one for one in allowed if (one.bursts, one.annoying) == least]
+    if short := [one for one in quiet if one.in_vain <= max(now.in_vain, UNNOTICED)]:
+        quiet = short
     found = min(quiet, key=lambda one: (one.on_delay_s, *_price(one)))
     return found if (found.bursts, found.annoying) < (now.bursts, now.annoying) else now
 

@@ -32,8 +32,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     `calls` are alarms that call for attention, `false` those at which no excursion was real, `bursts` how often they
     chatter (3 times or more in a minute), `chattering` the alarms in these, `fleeting` those that ended within a
-    minute. `found` and `missed` count real excursions. `far` is the share of the time without a real excursion in which
-    the alarm stood, `mar` the share of real excursions' time in which it did not; None where there was no such time.
+    minute. `in_vain` is the share of the whole time in which an alarm stood before a real excursion, or without one;
+    what it stands on behind one is not in there. `found` and `missed` count real excursions. `far` is the share of the
+    time without a real excursion in which the alarm stood, `mar` the share of real excursions' time in which it did
+    not; None where there was no such time.
     `delay_s` is how long after the beginning of a real excursion the alarm came, on average over those found.
     """
 
@@ -43,6 +45,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     bursts: int
     chattering: int
     fleeting: int
+    in_vain: float
     found: int
     missed: int
     far: float | None
@@ -62,6 +65,7 @@ def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: i
     delays = [found for a, b in side.real if (found := _delay(stood, a, b, lead_ns)) is not None]
     normal = without([(begin, end)], windows)
     abnormal = within(side.real, begin, end)
+    vain_ns = sum(_before(windows, a, b) for a, b in stood)
     normal_ns, abnormal_ns = total(normal), total(abnormal)
     return Told(
         side=side.name,
@@ -70,6 +74,7 @@ def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: i
         bursts=len(bursts),
         chattering=sum(len(run) for run in bursts),
         fleeting=int(sum(((ended - raised) < FLEETING).sum() for raised, ended in levels[:1])),
+        in_vain=vain_ns / (end - begin) if end > begin else 0.0,
         found=len(delays),
         missed=len(side.real) - len(delays),
         far=common(stood, normal) / normal_ns if normal_ns else None,
@@ -81,6 +86,13 @@ def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: i
 def _spells(level: tuple[Ints, Ints], end: int) -> list[Interval]:
     raised, ended = level
     return [(a, max(a, end) if b == NEVER else b) for a, b in zip(raised.tolist(), ended.tolist(), strict=True)]
+
+
+def _before(windows: Sequence[Interval], begin: int, end: int) -> int:
+    """How much of an alarm lies before the first real excursion that it touches; all of it when it touches none."""
+    place = bisect_left(windows, begin, key=lambda window: window[1])
+    first = windows[place][0] if place < len(windows) else end
+    return min(max(first, begin), end) - begin
 
 
 def _answers(windows: Sequence[Interval], stood: Sequence[Interval], at: int) -> bool:

@@ -101,7 +101,8 @@ def propose(
     sigma = noise(samples)
     window_s = None if events is not None else real_s or (GAS_REAL_S if tag.measure is Measure.GAS else REAL_S)
     sides = tuple(_sides(tag, samples, events, window_s))
-    gap_ns, lead_ns = seconds(lateness_s(tag)), 0 if events is None else seconds(lead_s)
+    gap_ns = seconds(lateness_s(tag))
+    lead_ns = seconds(lead_s if window_s is None else window_s)  # the beginning is known no better than by its window
     tried = [
         Outcome(
             deadband=setting.deadband,

@@ -68,13 +68,13 @@ def test_the_proposal_and_its_proof(site: Path) -> None:
     assert (one.tag, one.title.en, one.unit) == ("works.L-1", "Tank", "%")
     assert one.now.bursts >= 1
     assert one.proposed.bursts == 0
-    assert one.proposed.on_delay_s == 0.0
+    assert 0 < one.proposed.on_delay_s <= 5
     assert one.noise == pytest.approx(0.6, rel=0.1)
     assert whole.backtest is not None
     old, new = whole.backtest.measures.old, whole.backtest.measures.new
     assert old.chattering == {"works.L-1 limits high": one.now.bursts, "works.T-1 surge high": 1}
     assert new.chattering == {"works.T-1 surge high": 1}
-    assert new.by_tag["works.L-1"] == 2 < old.by_tag["works.L-1"] / 10
+    assert new.by_tag["works.L-1"] < old.by_tag["works.L-1"] / 5
     assert (old.by_tag["works.L-1"], new.by_tag["works.L-1"]) == (one.now.sides[0].calls, one.proposed.sides[0].calls)
 
 

@@ -51,15 +51,27 @@ AROUND = ((300, 30.0), (300, 49.0), (300, 30.0), (120, 60.0), (300, 30.0))
 """A quarter of an hour below the limit, five minutes of chattering around it, and one real excursion."""
 
 
-def test_chattering_ends_without_an_on_delay_where_a_deadband_suffices() -> None:
-    found = asked(HOT, noisy(*AROUND))
+def test_a_value_that_crosses_its_limit_slowly_needs_no_on_delay() -> None:
+    """Up through the limit in five minutes and down again: it chatters on both ways, and nothing of it is false."""
+    random = np.random.default_rng(4)
+    quiet = np.full(10_000, 30.0)
+    ramp = np.concatenate([quiet, np.linspace(45, 55, 300), np.linspace(55, 45, 300), quiet])
+    found = asked(HOT, of((ramp + random.normal(0.0, 1.0, len(ramp))).tolist()))
     assert found.now.bursts >= 1
     assert found.proposed.bursts == 0
     assert found.proposed.on_delay_s == 0.0
-    assert found.proposed.deadband >= found.noise
+    assert found.proposed.deadband >= found.noise or found.proposed.off_delay_s > 0
     assert (found.now.sides[0].found, found.proposed.sides[0].found) == (1, 1)
     assert found.noise == pytest.approx(1.0, rel=0.15)
     assert found.why == "it ends the chattering"
+
+
+def test_a_value_that_lives_near_its_limit_needs_a_delay() -> None:
+    """A deadband would turn the chattering into one false alarm that stands for five minutes."""
+    found = asked(HOT, noisy(*AROUND))
+    assert (found.proposed.bursts, found.proposed.keeps) == (0, True)
+    assert 0 < found.proposed.on_delay_s <= 10
+    assert found.proposed.in_vain <= found.now.in_vain
 
 
 def test_nothing_is_proposed_where_nothing_chatters() -> None:
@@ -107,7 +119,7 @@ def test_what_a_rule_sets_for_all_is_not_tuned_at_the_tag() -> None:
 
 def told(**changes: Any) -> Told:
     counts = {"calls": 1, "false": 0, "bursts": 0, "chattering": 0, "fleeting": 0, "found": 1, "missed": 0}
-    return Told(**{"side": "high", **counts, "far": 0.0, "mar": 0.0, "delay_s": 0.0, **changes})
+    return Told(**{"side": "high", **counts, "in_vain": 0.0, "far": 0.0, "mar": 0.0, "delay_s": 0.0, **changes})
 
 
 def outcome(on: float, deadband: float = 0.0, off: float = 0.0, **changes: Any) -> Outcome:
@@ -124,12 +136,23 @@ NOW = outcome(0, bursts=2, chattering=20, fleeting=20, false=20)
         (outcome(5), [outcome(0, found=0, missed=1)]),
         (outcome(3, fleeting=4), [outcome(0, fleeting=5), outcome(5)]),
         (outcome(5, fleeting=5), [outcome(3, fleeting=7)]),
+        (outcome(5), [outcome(0, deadband=2, in_vain=0.2), outcome(3, in_vain=0.01)]),
         (outcome(3, deadband=2), [outcome(3, false=1)]),
-        (outcome(3, deadband=2, far=0.1), [outcome(3, far=0.2)]),
+        (outcome(3, deadband=2, far=0.1), [outcome(3, far=0.15), outcome(3, deadband=1, far=0.2)]),
         (outcome(3, deadband=9), [outcome(3, off=5)]),
         (NOW, [outcome(0, deadband=1, bursts=2, chattering=20, fleeting=20)]),
     ],
-    ids=["delay", "keeps", "a tenth", "least left", "fewest false", "least time", "off-delay", "no better"],
+    ids=[
+        "delay",
+        "keeps",
+        "a tenth",
+        "least left",
+        "stands longer",
+        "fewest false",
+        "least time",
+        "off-delay",
+        "no better",
+    ],
 )
 def test_the_rule_of_choice(better: Outcome, others: list[Outcome]) -> None:
     tried = [NOW, better, *others]
