@@ -24,6 +24,10 @@ class Readable(Protocol):
 
     async def bounds(self, topic: str, partition: int) -> Bounds: ...
 
+    async def partitions(self, topic: str) -> int: ...
+
+    async def incarnation(self) -> int: ...
+
 
 class ReadOnly:
     """A log without its writing half."""
@@ -31,6 +35,8 @@ class ReadOnly:
     def __init__(self, source: EventLog) -> None:
         self.read = source.read
         self.bounds = source.bounds
+        self.partitions = source.partitions
+        self.incarnation = source.incarnation
 
 
 async def offset_at(log: Readable, topic: str, partition: int, at_ns: int) -> int:

@@ -68,7 +68,6 @@ class Shadow:
         traced: bool,
     ) -> None:
         self._log: Readable = ReadOnly(source)
-        self._source = source
         self._revision = revision
         self._warm_ns = warm_ns
         self._begin_ns = begin_ns
@@ -94,8 +93,8 @@ class Shadow:
 
     async def start(self) -> list[Coroutine[Any, Any, None]]:
         """Find the places and compile the rules; returns the work, a coroutine per partition, each for ever."""
-        partitions = await self._source.partitions("readings")
-        incarnation = await self._source.incarnation()
+        partitions = await self._log.partitions("readings")
+        incarnation = await self._log.incarnation()
         self.live, self.candidate = Heard(incarnation), Heard(incarnation)
         work: list[Coroutine[Any, Any, None]] = []
         for partition in range(partitions):
@@ -106,7 +105,7 @@ class Shadow:
             compiled = partial(Follower, self._revision, partition, partitions, incarnation, place)
             follower = await asyncio.to_thread(compiled)
             work.append(self._follow(Reader("readings", partition, place), partial(self._reading, follower), follower))
-        for partition in range(await self._source.partitions("events")):
+        for partition in range(await self._log.partitions("events")):
             place = await offset_at(self._log, "events", partition, self._warm_ns)
             work.append(self._follow(Reader("events", partition, place), self._event, None))
         return work
