@@ -51,7 +51,7 @@ def change(compiled: CompiledRule, watched: Watched, moment: Moment, revision: i
         own = rule.tier or (level.tier if level is not None else 0)
         tier = own or tier_of(kind.alarm_class, moment.level, watched.gas, watched.place.grade, early=early)
     finite = math.isfinite(moment.value)
-    figures = {n: f for n, f in zip(kind.figures, moment.figures, strict=False) if math.isfinite(f)}
+    figures = {n: float(f) for n, f in zip(kind.figures, moment.figures, strict=False) if math.isfinite(f)}
     return ConditionChange(
         rule=rule.id,
         kind=rule.kind,
