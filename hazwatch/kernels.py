@@ -1,7 +1,7 @@
 """The kernels of the rules, compiled at installation (`python -m hazwatch.kernels`) or before the first start is ready.
 
 It takes a second or two of a core for each rule kind, so every core takes a part of the kinds. What was compiled lies
-in the folder that `rules.compiling` has chosen, which a change of any rule's source renames.
+in the folder that `rules.compiling` has chosen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rules.compiling import CACHE_FOLDER
+from rules.compiling import CACHE_FOLDER, sources_digest
 from rules.engine import warm_up
 from rules.kinds import kinds
 
@@ -44,7 +44,7 @@ def _cores() -> int:
 
 
 def _mark(folder: Path) -> Path:
-    return folder / "complete"
+    return folder / f"complete-{sources_digest()}"
 
 
 if __name__ == "__main__":

@@ -5,16 +5,20 @@ so that only the first start after an upgrade pays (see `rules.engine.warm_up`).
 of the tests: `NUMBA_DISABLE_JIT=1` runs everything without numba.
 
 Numba looks at the file of a kernel to see whether its cache is fresh, but not at the files of the kernels that it
-calls. So the folder of the cache carries a digest of all sources of this package: a changed helper can never leave an
-old machine code behind. The folder lies in `NUMBA_CACHE_DIR` if that is set, else beside the package, else in the
-user's cache, else in the temporary folder; where nothing can be written, kernels are compiled at every start.
+calls. So the machine code of a file lies in a folder that carries a digest of the file and of all files of this
+package that it imports: a changed helper can never leave an old machine code behind, and a changed kind leaves the
+others alone.
+These folders lie in `NUMBA_CACHE_DIR` if that is set, else beside the package, else in the user's cache, else in the
+temporary folder; where nothing can be written, kernels are compiled at every start.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,11 +30,42 @@ _PACKAGE = Path(__file__).parent
 
 def sources_digest() -> str:
     """16 hex digits over every source file of `rules` and the version of numba."""
+    return _digest(_PACKAGE.rglob("*.py"))
+
+
+@cache
+def _digest_of(file: Path) -> str:
+    """The same over a file and all that it imports of this package, directly or not."""
+    known: set[Path] = set()
+    ahead = [file]
+    while ahead:
+        one = ahead.pop()
+        if one not in known:
+            known.add(one)
+            ahead += _imported(one)
+    return _digest(known)
+
+
+def _digest(files: Iterable[Path]) -> str:
     digest = sha256(numba.__version__.encode())
-    for file in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(file.relative_to(_PACKAGE).as_posix().encode())
+    for file in sorted(files):
+        digest.update(str(file.relative_to(_PACKAGE.parent) if file.is_relative_to(_PACKAGE.parent) else file).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _imported(file: Path) -> tuple[Path, ...]:
+    """The files of this package that a file names in its imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found = (_PACKAGE.parent.joinpath(*name.split(".")) for name in names if name.split(".")[0] == _PACKAGE.name)
+    places = (place for stem in found for place in (stem.with_suffix(".py"), stem / "__init__.py"))
+    return tuple(place for place in places if place.is_file())
 
 
 def _bases() -> Iterator[Path]:
@@ -43,7 +78,7 @@ def _bases() -> Iterator[Path]:
 
 def _cache_folder() -> Path | None:
     for base in _bases():
-        folder = base / f"kernels-{sources_digest()}"
+        folder = base / "kernels"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -54,11 +89,12 @@ def _cache_folder() -> Path | None:
 
 
 CACHE_FOLDER = _cache_folder()
-if CACHE_FOLDER is not None:
-    numba.config.CACHE_DIR = str(CACHE_FOLDER)  # type: ignore[attr-defined]
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` for the types of its first call, without the interpreter lock."""
+    if CACHE_FOLDER is not None:  # numba reads it when the kernel is made
+        folder = CACHE_FOLDER / _digest_of(Path(function.__code__.co_filename))
+        numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     compiled: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE_FOLDER is not None)(function)
     return compiled

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import rules.compiling
 from tests.rules.digest import digest
 
 ROOT = Path(__file__).parents[2]
@@ -34,18 +33,32 @@ def test_the_uncompiled_functions_say_the_same() -> None:
 def test_the_cache_goes_where_it_is_told(tmp_path: Path) -> None:
     folder = run(["-c", "import rules.compiling as c; print(c.CACHE_FOLDER)"], ROOT, NUMBA_CACHE_DIR=str(tmp_path))
     assert Path(folder).parent == tmp_path
-    assert rules.compiling.sources_digest() in folder
+
+
+KEPT = """
+import rules.kinds.limits as limits, rules.kinds.zone as zone
+print(limits.rows._cache.cache_path, zone.rows._cache.cache_path)
+"""
 
 
 def test_the_cache_of_changed_sources_is_another_one(tmp_path: Path) -> None:
-    """Numba does not see that a kernel's helper has changed; the folder's name does."""
+    """Numba does not see that a kernel's helper has changed; the folder's name does. Other kinds keep theirs."""
     for room in ("rules", "schemas"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
-    ask = ["-c", "import rules.compiling as c; print(c.CACHE_FOLDER)"]
-    before = run(ask, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
-    machine = tmp_path / "rules" / "machine.py"
-    machine.write_text(machine.read_text() + "\n# changed\n")
-    assert run(ask, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache")) != before
+
+    def folders() -> list[str]:
+        return run(["-c", KEPT], tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache")).split()
+
+    limits, zone = folders()
+    assert limits != zone and limits.startswith(str(tmp_path / "cache"))
+    _change(tmp_path / "rules" / "members.py")  # zone's helper, and not that of limits
+    assert folders()[0] == limits and folders()[1] != zone
+    _change(tmp_path / "rules" / "machine.py")
+    assert folders()[0] != limits
+
+
+def _change(file: Path) -> None:
+    file.write_text(file.read_text() + "\n# changed\n")
 
 
 def test_without_a_writable_folder_beside_the_package_the_cache_of_the_user_is_taken(tmp_path: Path) -> None:
