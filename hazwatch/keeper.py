@@ -241,7 +241,7 @@ async def start_book(
     bounds = await source.bounds("events", partition)
     good: list[tuple[int, bytes]] = []
     refused = ""
-    for data in [*folder.contents(), *await _states(source, partition)]:
+    for data in [*map(bytes, folder.contents()), *await _states(source, partition)]:
         try:
             good.append((await _checked(source, data, partition, incarnation, bounds), data))
         except SnapshotRefused as error:

@@ -41,11 +41,16 @@ class SnapshotFolder:
         for old in self._files()[KEPT:]:
             old.unlink(missing_ok=True)
 
-    def contents(self) -> Iterator[bytes]:
-        """What is kept, newest first; whoever restores decides whether it is good."""
+    def contents(self) -> Iterator[bytearray]:
+        """What is kept, newest first; whoever restores decides whether it is good, and may keep it."""
         for file in self._files():
             try:
-                yield file.read_bytes()
+                data = bytearray(file.stat().st_size)
+                with file.open("rb", buffering=0) as opened:
+                    filled = 0
+                    while filled < len(data) and (got := opened.readinto(memoryview(data)[filled:])):
+                        filled += got
+                yield data
             except OSError as error:
                 log.warning("snapshot %s cannot be read: %s", file, error)
 

@@ -6,9 +6,10 @@ revision lacks (LAWS C3), history, or a copy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from rules.compiling import kernel
 from schemas.batch import Batch
 from schemas.quality import Quality
 from schemas.registry import Tag
-from schemas.time import FUTURE, OLDEST, SECOND, seconds
+from schemas.time import FUTURE, OLDEST, SECOND
 
 LIVE = 1
 """In order: may raise and clear."""
@@ -62,6 +63,9 @@ PRINT = ~np.uint64(0xFFFFF)
 """A remembered reading is 64 bits: a 44-bit fingerprint of (event time, value, quality), the second of `now` (18 bits,
 which wrap after three days) and how often it came (2 bits; 0 is an empty slot). Two different readings of one tag share
 a fingerprint once in 10^11 comparisons; the second would then be taken for a copy, once."""
+
+LEAST_SLOTS, MOST_SLOTS = 8, 1024
+"""Bounds of the room for what a tag reads in 60 s at its period and a fifth more."""
 
 StateArray = npt.NDArray[np.void]
 
@@ -207,8 +211,10 @@ class Admission:
         self._table = np.full((size, 2), -1, np.int32)
         _insert(self._table, self.numbers)
         self.setup = np.zeros(len(tags), SETUP)
-        self.setup["lateness"] = [seconds(lateness_s(t)) for t in tags]
-        self.setup["slots"] = [memory_slots(t) for t in tags]
+        period_s = np.array([t.period_s for t in tags], np.float64)
+        lateness_s = np.maximum([t.lateness_s for t in tags], 2 * period_s)
+        self.setup["lateness"] = np.rint(lateness_s * SECOND)
+        self.setup["slots"] = np.clip(np.trunc(1.2 * float(REMEMBERED) / period_s) + 4, LEAST_SLOTS, MOST_SLOTS)
         ends = np.cumsum(self.setup["slots"], dtype=np.int64)
         self.setup["first"] = ends - self.setup["slots"]
         self.state = np.zeros(len(tags), STATE)
@@ -248,6 +254,10 @@ class Admission:
         )  # fmt: skip
         return admitted
 
+    def take(self, arrays: Iterator[npt.NDArray[Any]]) -> None:
+        """Go on with these as the state, the next ones of `arrays`."""
+        self.state, self.memory = next(arrays), next(arrays)
+
     def inherit(self, old: Admission) -> None:
         """Take over the state of every tag that `old` knew (LAWS C3: a number never changes its cell)."""
         _, mine, its = np.intersect1d(self.numbers, old.numbers, assume_unique=True, return_indices=True)
@@ -262,8 +272,3 @@ class Admission:
 def lateness_s(tag: Tag) -> float:
     """How far behind its newest live reading a tag's reading still counts: for slow tags two periods (LAWS L1)."""
     return max(tag.lateness_s, 2 * tag.period_s)
-
-
-def memory_slots(tag: Tag) -> int:
-    """Room for what a tag reads in 60 s at its period and a fifth more, within reason."""
-    return min(1024, max(8, int(1.2 * float(REMEMBERED) / tag.period_s) + 4))

@@ -101,8 +101,9 @@ class Fold:
         return bytes(snapshot.encode(self.freeze()))
 
     @classmethod
-    def restore(cls, data: bytes, rulebook: Rulebook) -> Fold:
-        """The fold that `data` was taken of; `rulebook` is the one of its header's revision.
+    def restore(cls, data: bytes | bytearray, rulebook: Rulebook) -> Fold:
+        """The fold that `data` was taken of; `rulebook` is the one of its header's revision. A bytearray becomes its
+        memory, and must not be used for anything else.
 
         Raises `SnapshotRefused`. Compare the header with the log first (`Header.check`).
         """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -92,16 +91,23 @@ class Evaluator:
     @cached_property
     def layout(self) -> str:
         """What a snapshot of this state must match: the conditions in their order, and the shapes of the arrays."""
-        keys = "\n".join("\t".join(w.key) for w in self.compiled.watched)
         arrays = self.arrays
         shapes = " ".join(f"{a.shape}{a.dtype.descr}" for a in arrays)
-        return f"{self.id} {self.compiled.kind.name} {sha256(keys.encode()).hexdigest()[:16]} {shapes}"
+        return f"{self.id} {self.compiled.kind.name} {self.compiled.digest} {shapes}"
 
     @property
     def arrays(self) -> tuple[npt.NDArray[np.void], ...]:
         """All that is kept, in the order in which a snapshot has it."""
         samples = () if self.windows is None else (self.windows.samples,)
         return (self.conditions, self.gates, self.memory, *samples)
+
+    def take(self, arrays: Iterator[npt.NDArray[np.void]]) -> None:
+        """Go on with these as the state, the next ones of `arrays`; they are like `self.arrays`."""
+        self.conditions, self.gates, self.memory = next(arrays), next(arrays), next(arrays)
+        if self.windows is not None:
+            self.windows.samples = next(arrays)
+        self.due[0] = 0  # recomputed at the next record
+        self.resumed()
 
     @property
     def nothing(self) -> Changes:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -64,6 +65,7 @@ class Watched:
 class CompiledRule:
     """A rule over the tags of one partition. The conditions of tag j are `members[first[j]:first[j + 1]]`; `tag_at` is
     the place of each condition's first tag, `slot[k]` the place of `members[k]`'s tag among the tags of its condition.
+    `digest` is one of the conditions' keys in their order.
     """
 
     rule: Rule
@@ -75,6 +77,7 @@ class CompiledRule:
     tag_at: npt.NDArray[np.int32]
     setup: npt.NDArray[np.void]
     params: npt.NDArray[np.void]
+    digest: str
 
     @property
     def most_per_tag(self) -> int:
@@ -201,7 +204,9 @@ class _Compiler:
             values[field] = [p.values.get(field, 0) for p in planned]
         tag_at = np.array([place_of[p.tags[0].number] for p in planned], np.int32)
         watched = tuple(map(self._watched, planned))
-        return CompiledRule(rule, kind, watched, first, members, slot, tag_at, setup, values)
+        keys = "\n".join("\t".join(w.key) for w in watched)
+        digest = sha256(keys.encode()).hexdigest()[:16]
+        return CompiledRule(rule, kind, watched, first, members, slot, tag_at, setup, values, digest)
 
     def _watched(self, plan: Planned) -> Watched:
         tag = plan.tags[0]

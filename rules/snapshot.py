@@ -11,6 +11,7 @@ once, into memory that is kept from one snapshot to the next: fresh memory costs
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from rules.engine import Fold
 
 MAGIC = b"HAZFOLD1"
-FORMAT = 2
+FORMAT = 3
 _SIZES = struct.Struct("<II")
 _CRC_AT = len(MAGIC) + 4
 _HEAD_AT = len(MAGIC) + _SIZES.size
+_ALIGNED = 64
+"""The arrays begin at a multiple of this, so that they can be used where they lie."""
+_PAGE = 4096
 _SPARE = 64 << 10
 """The head grows and shrinks a little; the memory is made anew only when it grows by more than this."""
 
@@ -152,10 +156,10 @@ def frozen(fold: Fold, memory: Bytes) -> Frozen:
     )
     head = _encoder.encode(Head(header=header, body=Raw(_encoder.encode(body))))
     arrays = _arrays(fold)
-    length = _HEAD_AT + len(head) + _nbytes(arrays)
+    length = _state_at(len(head)) + _nbytes(arrays)
     if length > len(memory):
         memory = np.empty(length + _SPARE, np.uint8)
-    start = MAGIC + _SIZES.pack(len(head), 0) + head
+    start = (MAGIC + _SIZES.pack(len(head), 0) + head).ljust(_state_at(len(head)), b"\0")
     memory[: len(start)] = np.frombuffer(start, np.uint8)
     at = len(start)
     for array in arrays:
@@ -174,8 +178,13 @@ def encode(taken: Frozen) -> memoryview:
 def room(fold: Fold) -> Bytes:
     """Memory for the snapshots of `fold`, used once already: the kernel gives memory only when it is first written."""
     memory = np.empty(_nbytes(_arrays(fold)) + _SPARE, np.uint8)
-    memory.fill(0)
+    memory[::_PAGE] = 0
     return memory
+
+
+def _state_at(head_size: int) -> int:
+    """Where the arrays begin."""
+    return -(-(_HEAD_AT + head_size) // _ALIGNED) * _ALIGNED
 
 
 def _nbytes(arrays: list[npt.NDArray[Any]]) -> int:
@@ -195,7 +204,7 @@ class _Parsed(NamedTuple):
     state: memoryview
 
 
-def _parsed(data: bytes) -> _Parsed:
+def _parsed(data: bytes | bytearray) -> _Parsed:
     if not data.startswith(MAGIC) or len(data) < _HEAD_AT:
         raise SnapshotRefused(Refusal.NOT_A_SNAPSHOT, "these bytes are no snapshot of a rules fold")
     size, crc = _SIZES.unpack_from(data, len(MAGIC))
@@ -209,16 +218,19 @@ def _parsed(data: bytes) -> _Parsed:
     if found.header.format != FORMAT:
         text = f"the snapshot has format {found.header.format}, this version reads {FORMAT}"
         raise SnapshotRefused(Refusal.FORMAT, text)
-    return _Parsed(found.header, found.body, content[size:])
+    return _Parsed(found.header, found.body, memoryview(data)[_state_at(size) :])
 
 
-def header(data: bytes) -> Header:
+def header(data: bytes | bytearray) -> Header:
     """What a snapshot says of itself. Raises `SnapshotRefused` when it is none, damaged or of another format."""
     return _parsed(data).header
 
 
-def put_back(fold: Fold, data: bytes) -> None:
-    """Give a new fold the state in `data`. Raises `SnapshotRefused` when its rulebook is not the snapshot's."""
+def put_back(fold: Fold, data: bytes | bytearray) -> None:
+    """Give a new fold the state in `data`; a bytearray becomes the fold's own memory, which saves a copy of it.
+
+    Raises `SnapshotRefused` when its rulebook is not the snapshot's.
+    """
     found = _parsed(data)
     head, book = found.header, fold.rulebook
     if (head.partition, head.partitions) != (book.partition, book.partitions):
@@ -245,15 +257,16 @@ def put_back(fold: Fold, data: bytes) -> None:
         fold.links = Links((), 0, False)
         fold.links.last = dict(body.links)
     fold.standing.faults.put_back(body.faults)
-    _fill(_arrays(fold), found.state)
+    taken = iter(_taken(_arrays(fold), found.state))
+    fold.standing.admission.take(taken)
     for evaluator in evaluators:
-        evaluator.due[0] = 0  # recomputed at the next record
-        evaluator.resumed()
+        evaluator.take(taken)
 
 
-def _fill(arrays: list[npt.NDArray[Any]], state: memoryview) -> None:
-    """Give arrays, whose layout was compared, what a snapshot has for them."""
+def _taken(arrays: list[npt.NDArray[Any]], state: memoryview) -> Iterator[npt.NDArray[Any]]:
+    """What a snapshot has for arrays whose layout was compared: where it lies if it may be written to, else copied."""
     at = 0
     for array in arrays:
-        array[...] = np.frombuffer(state, array.dtype, array.size, at).reshape(array.shape)
+        found = np.frombuffer(state, array.dtype, array.size, at).reshape(array.shape)
+        yield found.copy() if state.readonly else found
         at += array.nbytes
