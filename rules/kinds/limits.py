@@ -25,6 +25,7 @@ import numpy.typing as npt
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
 from rules.kinds import Example, Kind, Level, Planned, Said
+from rules.ladders import TWO, crossed, delays
 from rules.machine import LATE_READING, READING, step
 from rules.words import name, quantity
 from schemas.changes import AlarmClass, Side
@@ -49,9 +50,7 @@ class Params(Struct, frozen=True, kw_only=True):
 PARAMS = np.dtype(
     [
         ("sign", "f8"),  # +1 on the high side, -1 on the low side
-        ("limit_1", "f8"),  # NaN where there is none
-        ("limit_2", "f8"),
-        ("deadband", "f8"),
+        *TWO,
         ("range_low", "f8"),
         ("range_high", "f8"),
         ("over", "f8"),  # 1 where over-range is an alarm: the high side of a gas point
@@ -88,15 +87,7 @@ def rows(  # type: ignore[no-untyped-def]
                 if p["limit_2"] == p["limit_2"]:
                     beyond |= 2
             elif usable:
-                x = p["sign"] * v
-                if x >= p["limit_1"]:
-                    beyond = 1
-                elif not x >= p["limit_1"] - p["deadband"]:
-                    clear = 1
-                if x >= p["limit_2"]:
-                    beyond |= 2
-                elif not x >= p["limit_2"] - p["deadband"]:
-                    clear |= 2
+                beyond, clear = crossed(p, p["sign"] * v)
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
             m = step(
@@ -146,8 +137,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
                     None if limit is None else Level(level, _title(tag, level), limit)
                     for level, limit in zip(names, limits, strict=True)
                 ),
-                on_delay_s=tag.on_delay_s if params.on_delay_s is None else params.on_delay_s,
-                off_delay_s=tag.off_delay_s if params.off_delay_s is None else params.off_delay_s,
+                **delays(tag, params.on_delay_s, params.off_delay_s),
                 values={
                     "sign": sign,
                     "limit_1": math.nan if limits[0] is None else sign * limits[0],
