@@ -15,10 +15,10 @@ from rules.kinds import Example, Kind, kinds
 from rules.rulebook import compile_rules
 from rules.speech import level_of
 from schemas.batch import batch
-from schemas.changes import ConditionChange
+from schemas.changes import ConditionChange, ConditionChanges
 from schemas.quality import Quality
 from schemas.records import Kind as RecordKind
-from schemas.records import Tick, encode
+from schemas.records import Tick, decode, encode, kind_of
 from schemas.registry import Rule
 from schemas.time import SECOND, seconds
 from tests.laws.traces import START, revision
@@ -102,6 +102,16 @@ def changes_of(fold: Fold, example: Example) -> Iterator[ConditionChange]:
         changes = fold.apply_readings(fold.next_offset, now_ns, readings)
         changes += fold.apply(fold.next_offset, now_ns + SECOND // 2, RecordKind.TICK, encode(Tick(by="process")))
         yield from (c for c in changes if c.rule == fold.rulebook.rules[0].rule.id)
+
+
+@every_kind
+def test_what_a_kind_says_can_be_written_to_the_log(kind: Kind) -> None:
+    for example in kind.examples:
+        tags = [msgspec.structs.replace(t, hazard_source="", equipment="", enterprise="works") for t in example.tags]
+        rule = Rule(id=kind.name, kind=kind.name, params=dict(example.params))
+        of = msgspec.structs.replace(revision(*tags), rules=(rule,))
+        said = ConditionChanges(changes=tuple(changes_of(Fold(compile_rules(of, 0, 1), 0, 1), example)))
+        assert decode(kind_of(said), encode(said)) == said
 
 
 @every_kind
