@@ -16,7 +16,7 @@ from rules.kinds.excursion import KIND, Params, check, plan, say
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Revision, Tag
-from tests.laws.settings import traces
+from tests.laws.settings import PATIENCE_S, traces
 from tests.rules.helpers import Story
 from tests.rules.kinds import exposures
 from tests.rules.kinds.exposures import (
@@ -33,6 +33,8 @@ from tests.rules.kinds.exposures import (
     shift_of,
 )
 from tests.rules.kinds.groups import Ladder
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 MINUTE = 60_000
 PLAIN = {"limit": 10.0, "on_delay_s": 0.0, "off_delay_s": 0.0, "warn_delay_s": 0.0}
@@ -91,7 +93,7 @@ VALUES: tuple[tuple[float, int], ...] = (
 
 
 @traces(250)
-@given(st.binary(min_size=60, max_size=1000), st.sampled_from(SHIFTS))
+@given(st.binary(min_size=800, max_size=1000), st.sampled_from(SHIFTS))
 def test_excursions_equal_the_oracle(data: bytes, zone: tuple[list[str], float]) -> None:
     shifts, offset_h = zone
     fold = replayed(under(point(), **PLAIN, shifts=shifts, utc_offset_h=offset_h))

@@ -22,9 +22,11 @@ from schemas.quality import Quality
 from schemas.records import Kind, Tick, encode
 from schemas.registry import Revision, Rule, Tag
 from schemas.time import SECOND
-from tests.laws.settings import traces
+from tests.laws.settings import PATIENCE_S, traces
 from tests.laws.traces import START, gas_tag, revision
 from tests.rules.helpers import Story
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 BENZENE, TOLUENE, XYLENE = "71-43-2", "108-88-3", "1330-20-7"
 
@@ -77,7 +79,7 @@ READINGS: tuple[tuple[float, int], ...] = (
 
 
 @traces(300)
-@given(st.binary(min_size=40, max_size=600))
+@given(st.binary(min_size=650, max_size=750))
 def test_the_index_and_its_levels_equal_the_oracle(data: bytes) -> None:
     """A reading counts for 10 s."""
     fold = Fold(compile_rules(under(*dock(), on_delay_s=0.0, off_delay_s=0.0), 0, 1), 0, 1)

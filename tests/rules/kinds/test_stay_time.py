@@ -16,10 +16,12 @@ from rules.kinds.stay_time import KIND, Params, bands, check, plan, say
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Revision, Tag
-from tests.laws.settings import traces
+from tests.laws.settings import PATIENCE_S, traces
 from tests.rules.helpers import Story
 from tests.rules.kinds import exposures
 from tests.rules.kinds.exposures import HOLD, SPOILT, Reading, drawn, is_good, is_usable, point, read, replayed
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 MINUTE = 60_000
 PLAIN = {"on_delay_s": 0.0, "off_delay_s": 0.0, "warn_delay_s": 0.0}
@@ -101,7 +103,7 @@ VALUES: tuple[tuple[float, int], ...] = (
 
 
 @traces(250)
-@given(st.binary(min_size=60, max_size=1000))
+@given(st.binary(min_size=800, max_size=1000))
 def test_stays_equal_the_oracle(data: bytes) -> None:
     fold = replayed(under(tag(), **PLAIN))
     slow, high, low = SlowStay(), Steps(4), Steps(2)

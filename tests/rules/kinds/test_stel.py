@@ -24,11 +24,13 @@ from schemas.batch import batch
 from schemas.quality import Quality
 from schemas.registry import Revision, Tag
 from schemas.time import MS
-from tests.laws.settings import traces
+from tests.laws.settings import PATIENCE_S, traces
 from tests.laws.traces import START
 from tests.rules.helpers import Story, seen
 from tests.rules.kinds import exposures
 from tests.rules.kinds.exposures import SPOILT, Reading, is_good, is_usable, point, read, replayed
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 LIMIT = 30.000123
 """No sum of whole numbers equals it, so rounding decides nothing."""
@@ -107,8 +109,8 @@ def readings_of(data: bytes) -> list[Reading]:
     return found
 
 
-@traces(200)
-@given(st.binary(min_size=60, max_size=1000))
+@traces(250)
+@given(st.binary(min_size=800, max_size=1000))
 def test_the_mean_and_its_levels_equal_the_oracle(data: bytes) -> None:
     fold = replayed(under(point(), limit=LIMIT, warn_min=0.0))
     usable: list[Reading] = []

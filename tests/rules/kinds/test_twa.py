@@ -18,7 +18,7 @@ from rules.rulebook import RuleProblems, compile_rules
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Revision, Tag
-from tests.laws.settings import traces
+from tests.laws.settings import PATIENCE_S, traces
 from tests.rules.helpers import Story
 from tests.rules.kinds import exposures
 from tests.rules.kinds.exposures import (
@@ -34,6 +34,8 @@ from tests.rules.kinds.exposures import (
     replayed,
     shift_of,
 )
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 LIMIT = 20.000123
 """No sum of whole numbers equals it, so rounding decides nothing. START is 08:00 in China: a shift begins."""
@@ -77,8 +79,8 @@ VALUES: tuple[tuple[float, int], ...] = (
 )
 
 
-@traces(200)
-@given(st.binary(min_size=60, max_size=1000), st.sampled_from(SHIFTS))
+@traces(250)
+@given(st.binary(min_size=800, max_size=1000), st.sampled_from(SHIFTS))
 def test_the_sum_and_its_levels_equal_the_oracle(data: bytes, zone: tuple[list[str], float]) -> None:
     shifts, offset_h = zone
     fold = replayed(under(tag(), limit=LIMIT, shifts=shifts, utc_offset_h=offset_h, warn_delay_s=0.0))

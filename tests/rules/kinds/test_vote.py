@@ -16,6 +16,7 @@ from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Limits, Measure, Tag
 from schemas.time import SECOND
+from tests.laws.settings import PATIENCE_S
 from tests.laws.settings import traces as laws
 from tests.laws.traces import HIGH, START, Trace, fold_all, gas_tag
 from tests.rules.helpers import Story, at
@@ -34,6 +35,8 @@ from tests.rules.kinds.groups import (
     traces,
     under,
 )
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 
 class SlowVote(SlowGroup):
@@ -66,7 +69,7 @@ def test_it_says_what_the_slow_reference_says(m: int, n: int) -> None:
     window_s = 20.0
     of = under("vote", group(n), {"m": m, "window_s": window_s})
 
-    @laws(60)
+    @laws(250)
     @given(traces(of))
     def law(trace: Trace) -> None:
         rows, said = heard(trace, "vote")

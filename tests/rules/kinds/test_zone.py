@@ -14,6 +14,7 @@ from rules.rulebook import check_rules
 from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.registry import Limits, Tag
+from tests.laws.settings import PATIENCE_S
 from tests.laws.settings import traces as laws
 from tests.laws.traces import HIGH, Trace, fold_all, gas_tag
 from tests.rules.helpers import Story
@@ -32,6 +33,8 @@ from tests.rules.kinds.groups import (
     traces,
     under,
 )
+
+pytestmark = pytest.mark.timeout(PATIENCE_S)
 
 PLACES = (0, 0, 1, 2, 3)
 """The posts of five detectors."""
@@ -83,7 +86,7 @@ def test_it_says_what_the_slow_reference_says(k1: int, k2: int, share: float, on
     params = {"k1": k1, "k2": k2, "share": share, "one_is_enough": one, "window_s": 20.0}
     of = under("zone", zoned(*PLACES), params)
 
-    @laws(60)
+    @laws(250)
     @given(traces(of))
     def law(trace: Trace) -> None:
         rows, said = heard(trace, "zone")
