@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from rules.contradictions import exact, live, looks_at_several, names, trusted
+from rules.contradictions import asked_by, exact, live, looks_at_several, names, trusted
 from rules.kinds import Kind
-from rules.rulebook import CompiledRule, Rulebook, Watched, matches, rules_of
+from rules.rulebook import CompiledRule, Rulebook, Watched, rules_of
 from schemas.advice import LONGEST_GAS_DELAY_S
 from schemas.changes import AlarmClass
 from schemas.problems import Problem
@@ -36,7 +36,7 @@ def _unwatched(compiled: CompiledRule, revision: Revision) -> Iterator[Problem]:
     if not compiled.watched or rule.kind in ("limits", "stale", "quality"):
         return
     watched = {tag.number for w in compiled.watched for tag in w.plan.tags}
-    asked = [tag for tag in live(revision) if matches(rule, tag) and tag.number not in watched]
+    asked = [tag for tag in asked_by(rule, live(revision)) if tag.number not in watched]
     if exact(rule) and asked:
         message = f"it names {names(asked)}, but has nothing to watch there"
         yield Problem.of(f"rules[{rule.id}].tags", message, "give them what the kind needs, or take them out")
@@ -130,10 +130,15 @@ def _numberless(watched: Watched) -> bool:
 
 def _silences(revision: Revision) -> Iterator[Problem]:
     """Tags whose silence is told late, or not at all where nobody counts on them."""
-    stale = [rule for rule in rules_of(revision) if rule.kind == "stale"]
-    for tag in live(revision):
+    tags = live(revision)
+    asking: dict[int, list[Rule]] = defaultdict(list)
+    for rule in rules_of(revision):
+        if rule.kind == "stale":
+            for tag in asked_by(rule, tags):
+                asking[tag.number].append(rule)
+    for tag in tags:
         path = f"tags[{tag.name}]"
-        asked = [rule for rule in stale if matches(rule, tag)]
+        asked = asking[tag.number]
         if not asked and not trusted(tag):
             yield Problem.of(path, "no rule notices when it falls silent", "let a rule of kind stale cover it")
         elif asked and trusted(tag):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hazwatch.init.notes import Note
+from hazwatch.init.patterns import compact
 from hazwatch.init.recognise import Cell
 from rules.kinds import Kind, kinds
 from rules.library import PLACE, Entry, Expect, Proposal, library, places
@@ -107,9 +109,10 @@ class _Rules:
     def __init__(self, revision: Revision, cells: Sequence[Cell], answers: Answers) -> None:
         self.revision = revision
         self.tag = {t.name: t for t in revision.tags}
+        self.everyone = tuple(self.tag)
         self.cells = cells
         self.answers = answers
-        self.watched: set[tuple[str, str, str]] = set()
+        self.watched: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self.ids: set[str] = set()
         self.notes: list[Note] = []
         self.reasons: dict[str, list[Reason]] = {kind: [] for kind in STANDARD}
@@ -170,7 +173,7 @@ class _Rules:
         left = [t for t in tags if not any(kind.check(t, bound))]
         seen = self._sides(kind, bound, left)
         if not places(rule):  # a rule of named tags is one of its kind
-            left = [t for t in left if t.name not in seen or seen[t.name] - self._known(kind, t)]
+            left = [t for t in left if t.name not in seen or seen[t.name] - self.watched[kind.name, t.name]]
         left = left[: rule.most or None]
         if len(left) < rule.least:
             return []
@@ -180,11 +183,9 @@ class _Rules:
             self.notes.append(Note(cell, text))
             return []
         sides = self._sides(kind, bound, left)
-        self.watched |= {(kind.name, name, side) for name, found in sides.items() for side in found}
+        for name, found in sides.items():
+            self.watched[kind.name, name] |= found
         return [t.name for t in left if t.name in sides]
-
-    def _known(self, kind: Kind, tag: Tag) -> set[str]:
-        return {side for of, name, side in self.watched if (of, name) == (kind.name, tag.name)}
 
     def _sides(self, kind: Kind, params: Any, tags: Sequence[Tag]) -> Mapping[str, set[str]]:
         """The sides on which a rule over these tags would watch each of them."""
@@ -201,7 +202,8 @@ class _Rules:
             number += 1
             identity = f"{whole[: 63 - len(str(number))]}.{number}"
         self.ids.add(identity)
-        return Rule(id=identity, kind=rule.kind, tags=tuple(names), tier=rule.tier, text=rule.text, params=params)
+        asked = compact(names, self.everyone)
+        return Rule(id=identity, kind=rule.kind, tags=asked, tier=rule.tier, text=rule.text, params=params)
 
 
 def _filled(value: Param, names: Mapping[str, str]) -> Param:
