@@ -41,6 +41,31 @@ RULES: dict[str, tuple[Rule, ...]] = {
             params={"partner": "metal.CO-102", "high": 10.0, "low": 10.0},
         ),
     ),
+    "expression": (
+        Rule(
+            id="expression",
+            kind="expression",
+            params={
+                "expr": "{lpg.PT-101} > 1.5 MPa(g) or {lpg.TT-101} - {lpg.AT-101} > 30 K",
+                "clear": "{lpg.PT-101} < 1.4 MPa(g)",
+            },
+        ),
+    ),
+    "limits_by_state": (
+        Rule(
+            id="limits_by_state",
+            kind="limits_by_state",
+            tags=("metal.AT-301",),
+            params={
+                "high": 45.0,
+                "low": -20.0,
+                "n": 2,
+                "m": 3,
+                "regimes": ["night; 20:00-06:00; high 40"],
+                "warm_up_s": 60.0,
+            },
+        ),
+    ),
     "stel": (Rule(id="stel", kind="stel", tags=CO),),
     "twa": (Rule(id="twa", kind="twa", tags=CO),),
     "excursion": (Rule(id="excursion", kind="excursion", tags=CO, params={"limit": 17.0}),),
