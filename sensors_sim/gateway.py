@@ -41,7 +41,7 @@ class Gateway:
     kept: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def second(self, now_s: float, shown: Shown) -> list[Message]:
-        """The messages of this second; none while it is offline."""
+        """The messages of this second; none while it is offline, many in a storm."""
         here = self.index[self._due(now_s) & ~shown.missing[self.index]]
         if not len(here):
             return []
@@ -51,7 +51,10 @@ class Gateway:
             return []
         out = [Message(f"park/{self.enterprise}/gw1/backfill", payload) for payload in self.kept]
         self.kept.clear()
-        out.append(Message(f"park/{self.enterprise}/gw1/up", self._payload(now_s, shown, here, numbered=True)))
+        copies = shown.copies.get(self.enterprise, 1)
+        for number in range(copies):
+            payload = self._payload(now_s + number / copies, shown, here, numbered=True)
+            out.append(Message(f"park/{self.enterprise}/gw1/up", payload))
         return out
 
     def _due(self, now_s: float) -> npt.NDArray[np.bool_]:
@@ -63,7 +66,7 @@ class Gateway:
         if numbered:
             self.seq += 1
             message |= {"boot_id": self.boot_id, "seq": self.seq}
-        message["time_ms"] = round(now_s * 1000)
+        message["time_ms"] = round((now_s + shown.clock_s.get(self.enterprise, 0.0)) * 1000)
         message["tags"] = [tag.name for tag in tags]
         message["values"] = [round(float(v), 6) for v in shown.value[here]]
         if shown.over_range[here].any():

@@ -92,6 +92,8 @@ class Plant:
         self._speeds = np.array([tag.measure == "wind_speed" for tag in instruments])
         self._directions = np.array([tag.measure == "wind_direction" for tag in instruments])
         self.index = 0
+        self.healthy = self._quiet.normal.copy()
+        """What the last step said, before anything went wrong with the instruments."""
 
     @property
     def time_s(self) -> float:
@@ -115,4 +117,5 @@ class Plant:
                 self._of_unit[1]
             ]
         self.index += 1
+        self.healthy = values.copy()
         return values

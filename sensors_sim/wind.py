@@ -15,7 +15,7 @@ class Wind:
         self.direction_deg = 135.0
         self._gust = 0.0
         self._veer = 0.0
-        self._mean_direction = 90.0 + seed % 90
+        self.mean_direction_deg = 90.0 + seed % 90
 
     def step(self, now_s: float, rng: np.random.Generator, dt_s: float = 1.0) -> None:
         """`dt_s` seconds: gusts remember 30 s, the direction 10 min."""
@@ -25,4 +25,4 @@ class Wind:
         self._veer = self._veer * veer + veer_kick * 20.0 * math.sqrt(1 - veer * veer)
         breeze = 2.8 + 1.0 * math.sin(2 * math.pi * (now_s % 86_400) / 86_400 - 1.9)
         self.speed_ms = max(0.3, breeze + self._gust)
-        self.direction_deg = (self._mean_direction + self._veer) % 360.0
+        self.direction_deg = (self.mean_direction_deg + self._veer) % 360.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import ModuleType
@@ -25,13 +25,16 @@ from sensors_sim.plant import Plant
 
 @dataclass(slots=True)
 class Shown:
-    """What the instruments say this second: values and quality words of shape (n,), and which gateways are cut off."""
+    """What the instruments say this second: values and quality words of shape (n,), which gateways are cut off, how
+    wrong their clocks are (s) and how often they send each message."""
 
     value: npt.NDArray[np.float64]
     over_range: npt.NDArray[np.bool_]
     missing: npt.NDArray[np.bool_]
     offline: set[str]
     backfill: set[str]
+    clock_s: dict[str, float] = field(default_factory=dict)
+    copies: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, value: npt.NDArray[np.float64]) -> Shown:

@@ -56,9 +56,9 @@ def shown(of: Plant, what: Scenario, seconds: int) -> list[Shown]:
     return [moment for _, moment in islice(play(of, what), seconds)]
 
 
-def messages(name: str, seconds: int, seed: int = 1) -> Iterator[tuple[int, Message]]:
+def messages(name: str | Scenario, seconds: int, seed: int = 1) -> Iterator[tuple[int, Message]]:
     """(second, message) of the plant of a scenario."""
-    what = load(name)
+    what = load(name) if isinstance(name, str) else name
     built = plant_of(what, seed, START_S)
     senders = gateways(built.instruments, START_S)
     for now_s, moment in takewhile(lambda one: one[0] < START_S + seconds, play(built, what)):
@@ -85,5 +85,10 @@ def recording(sent: Iterable[tuple[int, Message]], of: Revision | None = None) -
 
 def story(name: str, seconds: int, seed: int = 1) -> list[Line]:
     """What the rules and the book say of a scenario, silence behind its end left out."""
-    rules = revision(load(name).site)
-    return [line_of(one) for one in Replay(rules).play(recording(messages(name, seconds, seed), rules))]
+    return told_of(load(name), seconds, seed)
+
+
+def told_of(what: Scenario, seconds: int, seed: int = 1) -> list[Line]:
+    """The same of a scenario that is in no file."""
+    rules = revision(what.site)
+    return [line_of(one) for one in Replay(rules).play(recording(messages(what, seconds, seed), rules))]

@@ -27,7 +27,13 @@ def quiet(of: Plant) -> Shown:
 
 def copy(shown: Shown) -> Shown:
     return Shown(
-        shown.value.copy(), shown.over_range.copy(), shown.missing.copy(), set(shown.offline), set(shown.backfill)
+        shown.value.copy(),
+        shown.over_range.copy(),
+        shown.missing.copy(),
+        set(shown.offline),
+        set(shown.backfill),
+        dict(shown.clock_s),
+        dict(shown.copies),
     )
 
 
@@ -38,6 +44,8 @@ def same(one: Shown, other: Shown) -> bool:
         and np.array_equal(one.missing, other.missing)
         and one.offline == other.offline
         and one.backfill == other.backfill
+        and one.clock_s == other.clock_s
+        and one.copies == other.copies
     )
 
 
@@ -74,6 +82,7 @@ def test_it_changes_something_while_it_lasts_and_keeps_shapes_and_numbers(kind: 
     changed = 0
     for second in range(int(kind.EXAMPLE.start_s), int(kind.EXAMPLE.start_s + kind.EXAMPLE.duration_s)):
         shown = quiet(built)
+        shown.value += 1.0  # what an effect before it may have done: a poisoned detector needs gas to show
         before = copy(shown)
         effect.apply(float(second), shown)
         assert shown.value.shape == shown.over_range.shape == shown.missing.shape == before.value.shape

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.units import conversion
-from sensors_sim.plume import concentration, sigma_y, sigma_z
+from sensors_sim.plume import Carrier, concentration, sigma_y, sigma_z
 
 WEST, NORTH = 270.0, 0.0
 BRIGGS_D = {
@@ -81,3 +81,35 @@ def test_nothing_comes_of_nothing_and_everything_is_finite() -> None:
     for wind in (0.0, 0.3, 12.0):
         found = concentration(50.0, x, y, wind, 123.0)
         assert np.isfinite(found).all() and (found >= 0).all() and found.shape == x.shape
+
+
+def test_gas_comes_when_the_wind_has_brought_it() -> None:
+    """Steady wind: distance over speed, from where it blows. What left before all that is known never came."""
+    carrier = Carrier()
+    for _ in range(100):
+        carrier.step(2.0, 270.0, 1.0)
+    age, speed, from_deg = carrier.over(np.array([10.0, 150.0, 200.0, 201.0]))
+    assert age[:3] == pytest.approx([5, 75, 100])
+    assert age[3] == np.inf
+    assert speed == pytest.approx(np.full(4, 2.0), rel=0.01)
+    assert from_deg[:3] == pytest.approx([270, 270, 270])
+
+
+def test_a_plume_swings_near_its_source_first() -> None:
+    """60 s after the wind has turned from west to south: at 50 m it comes from the south, at 500 m still from the west,
+    and between by the mean of the way; it changed its speed with the wind."""
+    carrier = Carrier()
+    for second in range(300):
+        carrier.step(2.0, 270.0 if second < 240 else 180.0, 1.0)
+    _, speed, from_deg = carrier.over(np.array([50.0, 240.0, 500.0]))
+    assert from_deg[:2] == pytest.approx([180, 225])
+    assert from_deg[2] > 240
+    assert speed[1] == pytest.approx(2.0 * np.sqrt(0.5))
+
+
+def test_it_forgets_what_is_too_long_ago() -> None:
+    carrier = Carrier(keep=50)
+    for _ in range(1000):
+        carrier.step(1.0, 0.0, 1.0)
+    assert np.isinf(carrier.over(np.array([60.0]))[0][0])
+    assert carrier.over(np.array([40.0]))[0][0] == pytest.approx(40)
