@@ -42,10 +42,13 @@ def judge(revision: Revision) -> tuple[Rulebook | None, tuple[Problem, ...]]:
     """Every problem of the rules with the tags and with one another; and the rulebook of what is sound, None when
     nothing of it could be compiled."""
     book, problems = _compiled(revision)
-    found = [*problems, *_named(revision), *_cells(revision), *_cases(revision), *_unnoticed(revision)]
+    across = list(_cells(revision))
+    found = [*problems, *_named(revision), *across, *_cases(revision), *_unnoticed(revision)]
     if book is not None:
         found += (p for compiled in book.rules for p in _against_tags(compiled))
-        found += (p for compiled in book.rules for p in _watches_nothing(compiled, revision))
+        told = {rule[1] for p in across if (rule := _OF_RULE.match(p.path))}
+        empty = (compiled for compiled in book.rules if compiled.rule.id not in told)
+        found += [p for compiled in empty for p in _watches_nothing(compiled, revision)]
     return book, tuple({str(p): p for p in found}.values())
 
 

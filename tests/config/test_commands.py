@@ -58,6 +58,51 @@ def test_a_case_that_does_not_hold(tmp_path: Path) -> None:
     assert "is sound" not in result.stdout
 
 
+CONTRADICTIONS = """
+[[rule]]
+id = "confirmed"
+kind = "vote"
+tags = ["CO-101", "CO-201"]
+[[rule]]
+id = "limits"
+kind = "limits"
+params = { on_delay_s = 600.0 }
+[[rule]]
+id = "stale"
+kind = "stale"
+tags = ["CO-101", "CO-2O1"]
+[[rule]]
+id = "ahead"
+kind = "forecast"
+tags = ["TT-1"]
+[[rule.case]]
+name = "of another tag"
+tag = "CO-101"
+readings = [[0, 3.0]]
+"""
+
+
+def test_contradictions_are_told_all_at_once_with_place_and_cure(tmp_path: Path) -> None:
+    tags = (
+        "name,enterprise,measure,cas,unit,range_low,range_high,cell,response_s\n"
+        "CO-101,metal,gas,630-08-0,ppm,0,500,,120\n"
+        "CO-201,metal,gas,630-08-0,ppm,0,500,hall,120\n"
+        "TT-1,metal,temperature,,°C,0,100,,\n"
+    )
+    result = run("check", write(tmp_path, SMALL + CONTRADICTIONS, tags))
+    assert result.exit_code == 1
+    for told in (
+        "[[rule]][1].tags: kind vote looks at one cell at a time, but these lie in 2: CO-101 in 'metal'; CO-201 in",
+        "[[rule]][2].params.on_delay_s: the alarm waits 600 s, but for CO-101 people have only 120 s; 120 s or less",
+        "[[rule]][3].tags: there is no tag 'CO-2O1'; did you mean 'CO-201'?",
+        "tags.csv: row 3 (CO-201): no rule notices when it falls silent; let a rule of kind stale cover it",
+        "[[rule]][4]: it watches nothing: TT-1 has nothing for kind forecast",
+        "[[rule]][4].case[1].tag: the rule is not asked of 'CO-101', so the case proves nothing",
+    ):
+        assert told in result.stderr, told
+    assert result.stderr.startswith("7 problems:"), "both gas points are too late, and nothing is told twice"
+
+
 def test_problems_for_people_and_for_machines(tmp_path: Path) -> None:
     file = write(tmp_path, SMALL.replace("grade = 3", "grade = 9"), TAGS.replace("µmol/mol", "pmm"))
     result = run("check", file)
