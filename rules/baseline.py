@@ -23,7 +23,7 @@ import numpy as np
 from rules.arl import MONTH_S, samples_between_alarms
 from rules.compiling import kernel
 from rules.kinds.limits import lowest
-from rules.theilsen import middle
+from rules.robust import SIGMA_OF_MAD, middle
 from rules.windows import remember
 from schemas.changes import Side
 from schemas.problems import Problem
@@ -34,7 +34,6 @@ from schemas.time import seconds
 FIRST = 32
 """Samples whose median and MAD begin a learned baseline."""
 CLIP = 2.5
-SIGMA_OF_MAD = 1.4826
 INSIDE = 0.89994
 """E[z^2, |z| < CLIP] of a standard normal z."""
 CLIPPED = 0.97756

@@ -18,7 +18,10 @@ def median(numbers, n):  # type: ignore[no-untyped-def]
             numbers[k] = numbers[k - 1]
             k -= 1
         numbers[k] = x
-    half = n // 2
-    if n % 2 == 1:
-        return numbers[half]
-    return (numbers[half - 1] + numbers[half]) / 2
+    return middle(numbers, n)
+
+
+@kernel
+def middle(ordered, n):  # type: ignore[no-untyped-def]
+    """The median of the first n of sorted numbers."""
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2.0

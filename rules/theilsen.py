@@ -18,19 +18,14 @@ import math
 import numpy as np
 
 from rules.compiling import kernel
-
-
-@kernel
-def middle(ordered, n):  # type: ignore[no-untyped-def]
-    """The median of the first n of sorted numbers."""
-    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2.0
+from rules.robust import SIGMA_OF_MAD, middle
 
 
 @kernel
 def clinging(t, y, n, slope, t_mid, y_mid):  # type: ignore[no-untyped-def]
     """r of the residuals of a line, 0 to 0.95."""
     e = y[:n] - y_mid - slope * (t[:n] - t_mid)
-    bound = 3.0 * 1.4826 * middle(np.sort(np.abs(e)), n)
+    bound = 3.0 * SIGMA_OF_MAD * middle(np.sort(np.abs(e)), n)
     if n < 8 or bound <= 1e-9 * np.max(np.abs(y[:n])):
         return 0.0  # rounding, not noise
     e = np.minimum(np.maximum(e, -bound), bound)

@@ -19,6 +19,7 @@ import numpy as np
 
 from rules.admission import LIVE
 from rules.compiling import kernel
+from rules.instruments import QUIET
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import LINK, READING, step
 from rules.words import name, number
@@ -26,10 +27,8 @@ from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
 from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
-from schemas.time import DAY, SECOND, end_of_day, seconds
+from schemas.time import DAY, end_of_day, seconds
 
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 LEVELS = (
     Level("due_soon", Text(zh="检定即将到期", en="calibration due soon")),
     Level("overdue", Text(zh="检定已过期", en="calibration overdue")),

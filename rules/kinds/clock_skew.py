@@ -32,6 +32,7 @@ import numpy as np
 
 from rules.admission import DOUBTFUL, LIVE
 from rules.compiling import kernel
+from rules.instruments import QUIET
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.words import name, quantity
@@ -41,8 +42,6 @@ from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
 from schemas.time import FUTURE, SECOND, seconds
 
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 FEWEST = 3
 """Readings in each half of the window that make an envelope."""
 

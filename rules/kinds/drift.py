@@ -32,8 +32,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.admission import LIVE
 from rules.compiling import kernel
+from rules.instruments import check_share, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.robust import SIGMA_OF_MAD, median
@@ -41,7 +41,6 @@ from rules.windows import remember
 from rules.words import name, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.quality import FIRST_UNCERTAIN
 from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
 from schemas.time import CHINA_S, SECOND, seconds
@@ -213,7 +212,7 @@ def rows(  # type: ignore[no-untyped-def]
     for i in range(n):
         j = index[i]
         v = value[i]
-        if j < 0 or (flags[i] & LIVE) == 0 or quality[i] >= FIRST_UNCERTAIN or v - v != 0.0:
+        if not is_judged(j, flags[i], v, quality[i]):
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
@@ -292,8 +291,7 @@ def neighbours(tag: Tag, cell: Sequence[Tag]) -> tuple[Tag, ...]:
 
 def least_sigma(tag: Tag, params: Params) -> float:
     """The smallest sigma in the tag's unit: above 0 for a tag that `check` lets pass."""
-    span = 0.0 if tag.range_low is None or tag.range_high is None else tag.range_high - tag.range_low
-    return max(params.least * span, (tag.resolution or 0.0) / 2)
+    return max(params.least * span(tag), (tag.resolution or 0.0) / 2)
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
@@ -318,8 +316,7 @@ def check(tag: Tag, params: Params) -> Iterable[Problem]:
         )
     if params.zero is not None and not math.isfinite(params.zero):
         yield Problem.of("params.zero", f"{params.zero:g} is no number", "the value in clean air, or leave it out")
-    if not 0 <= params.least <= 1:
-        yield Problem.of("params.least", f"{params.least:g} is no share of the span", "0 to 1; 0.005 is usual")
+    yield from check_share("least", params.least, 1, 0.005)
     if not (math.isfinite(params.threshold) and params.threshold >= CLIP):
         message = f"a threshold of {params.threshold:g} is passed in a night or two"
         yield Problem.of("params.threshold", message, f"{CLIP:g} or more; 10 is usual")

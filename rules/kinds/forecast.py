@@ -37,7 +37,8 @@ from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
 from rules.machine import IDLE
-from rules.theilsen import line, middle
+from rules.robust import middle
+from rules.theilsen import line
 from rules.verdicts import BEYOND, CLEAR, HOLDS, conclude
 from rules.windows import remember
 from rules.words import duration, name, quantity

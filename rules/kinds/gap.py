@@ -28,8 +28,10 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
+from rules.figures import step_telling
+from rules.instruments import QUIET
 from rules.kinds import Example, Kind, Level, Planned, Said
-from rules.machine import LINK, READING, step
+from rules.machine import LINK, READING
 from rules.words import duration, name
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
@@ -37,8 +39,6 @@ from schemas.registry import Measure, RuleCase, Struct, Tag
 from schemas.text import Text
 from schemas.time import SECOND, seconds
 
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 PARTS = 10
 """The window goes on by tenths."""
 FEWEST = 3
@@ -169,13 +169,10 @@ def rows(  # type: ignore[no-untyped-def]
             _sum_up(s)
             left = 2 * s["figures"][0] >= p["hole"] or (s["value"] >= FEWEST and 2 * s["figures"][1] >= p["share"])
             clear = 0 if left or now - s["cause_now"] < QUIET else 1
-            before = m
-            m = step(
-                c, conditions, gates, setup, 0, clear, (flags[i] & LIVE) != 0, flags[i], basis, at[i], now, append, i,
-                s["value"], quality[i], out, due, m,
+            m = step_telling(
+                s["figures"], c, conditions, gates, setup, 0, clear, (flags[i] & LIVE) != 0, flags[i], basis, at[i],
+                now, append, i, s["value"], quality[i], out, due, m,
             )  # fmt: skip
-            if m > before:
-                out[before]["figures"][0], out[before]["figures"][1] = s["figures"][0], s["figures"][1]
     return m
 
 
@@ -205,13 +202,10 @@ def beat(  # type: ignore[no-untyped-def]
         _sum_up(s)
         if s["figures"][0] >= p["hole"] or (s["value"] >= FEWEST and s["figures"][1] >= p["share"]):
             s["cause_now"] = now
-            before = m
-            m = step(
-                np.int32(c), conditions, gates, setup, 1, 0, np.bool_(False), np.uint8(0), basis, s["hole_at"], now,
-                append, row, s["value"], np.int16(0), out, due, m,
+            m = step_telling(
+                s["figures"], np.int32(c), conditions, gates, setup, 1, 0, np.bool_(False), np.uint8(0), basis,
+                s["hole_at"], now, append, row, s["value"], np.int16(0), out, due, m,
             )  # fmt: skip
-            if m > before:
-                out[before]["figures"][0], out[before]["figures"][1] = s["figures"][0], s["figures"][1]
     return m
 
 

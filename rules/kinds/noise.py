@@ -28,8 +28,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.admission import LATE, lateness_s
 from rules.compiling import kernel
+from rules.instruments import QUIET, check_length, check_share, hole, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.robust import SIGMA_OF_MAD, median
@@ -37,17 +37,14 @@ from rules.windows import remember
 from rules.words import name, number, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.quality import FIRST_UNCERTAIN
 from schemas.registry import Measure, RuleCase, Struct, Tag
 from schemas.text import Text
-from schemas.time import DAY, SECOND, seconds
+from schemas.time import DAY, seconds
 
 WINDOW = 30
 EVERY = 10
 SCALE = SIGMA_OF_MAD / math.sqrt(6.0)
 """Sigma of white noise for each unit of the median absolute second difference."""
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 UNWATCHED = (Measure.STATE, Measure.WIND_SPEED, Measure.WIND_DIRECTION)
 UNJUDGED, CALM, BETWEEN, NOISY = range(4)
 
@@ -156,7 +153,7 @@ def rows(  # type: ignore[no-untyped-def]
     for i in range(n):
         j = index[i]
         v = value[i]
-        if j < 0 or (flags[i] & LATE) != 0 or quality[i] >= FIRST_UNCERTAIN or v - v != 0.0:
+        if not is_judged(j, flags[i], v, quality[i]):
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
@@ -185,9 +182,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     for tag in tags:
         if tag.measure in UNWATCHED:
             continue
-        ranged = tag.range_low is not None and tag.range_high is not None
-        span = tag.range_high - tag.range_low if ranged else 0.0  # type: ignore[operator]
-        least = max(params.least * span, (tag.resolution or 0.0) / 2)
+        least = max(params.least * span(tag), (tag.resolution or 0.0) / 2)
         limit = None if params.usual is None else params.ratio * max(params.usual, least)
         judged_s = EVERY * tag.period_s
         yield Planned(
@@ -201,7 +196,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
                 "least": least,
                 "lessons": math.ceil(params.learn_s / judged_s),
                 "slow": math.log(2.0) * seconds(judged_s) / DAY,
-                "hole": seconds(max(lateness_s(tag), 3 * tag.period_s)),
+                "hole": hole(tag),
             },
             samples=WINDOW,
         )
@@ -210,17 +205,11 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
     if not (math.isfinite(params.ratio) and params.ratio >= 2):
         yield Problem.of("params.ratio", f"{params.ratio:g} times the usual noise is no fault", "2 or more; 4 is usual")
-    shortest = 10 * EVERY * tag.period_s
-    if not (math.isfinite(params.learn_s) and params.learn_s >= shortest):
-        message = (
-            f"{tag.name} reads every {tag.period_s:g} s, so {params.learn_s:g} s are too few readings to learn from"
-        )
-        yield Problem.of("params.learn_s", message, f"{shortest:g} s or more; 86400 s is usual")
+    yield from check_length(tag, "learn_s", params.learn_s, 10 * EVERY, "learn from", 86_400)
     if params.usual is not None and not (math.isfinite(params.usual) and params.usual > 0):
         message = f"{params.usual:g} is no standard deviation"
         yield Problem.of("params.usual", message, "above 0, in the tag's unit; leave it out to have it learned")
-    if not 0 <= params.least <= 1:
-        yield Problem.of("params.least", f"{params.least:g} is no share of the span", "0 to 1; 0.001 is usual")
+    yield from check_share("least", params.least, 1, 0.001)
 
 
 def say(said: Said) -> Text:

@@ -17,6 +17,7 @@ import numpy as np
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
+from rules.instruments import QUIET
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
 from rules.machine import LATE_READING, READING, step
@@ -26,12 +27,9 @@ from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN, Quality
 from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
-from schemas.time import SECOND
 
 OVER_TOLERANCE = 0.03125
 """Share of the span above the range that a signal can still carry: 20.5 mA of 4-20 mA (NAMUR NE 43)."""
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 STALE, OVER, UNDER = int(Quality.STALE), int(Quality.OVER_RANGE), int(Quality.UNDER_RANGE)
 LEVEL = Level("bad", Text(zh="数据无效", en="bad data"))
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
+from rules.instruments import QUIET, check_share
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import LATE_READING, READING, step
 from rules.words import duration, name, quantity
@@ -32,10 +33,7 @@ from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN, Quality
 from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
-from schemas.time import SECOND
 
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 STALE, CHECK = int(Quality.STALE), int(Quality.FUNCTION_CHECK)
 
 BANDS = ("failure_low", "under", "saturated_low", "valid", "saturated_high", "over", "failure_high")
@@ -154,8 +152,7 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
-    if not 0 <= params.outside <= 0.5:
-        yield Problem.of("params.outside", f"{params.outside:g} is no share of the span", "0 to 0.5; 0.02 is usual")
+    yield from check_share("outside", params.outside, 0.5, 0.02)
     delay = params.on_delay_s
     if delay is not None and not (math.isfinite(delay) and 0 <= delay <= 3600):
         yield Problem.of("params.on_delay_s", f"{delay:g} s is no delay for a fault", "0 to 3600; leave it out for 60")

@@ -23,13 +23,12 @@ north. The readings themselves are left alone: no alarm is judged by filtered va
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.admission import LATE, lateness_s
 from rules.compiling import kernel
+from rules.instruments import QUIET, check_length, check_share, hole, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.robust import SIGMA_OF_MAD, median
@@ -37,7 +36,6 @@ from rules.windows import remember
 from rules.words import duration, name
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.quality import FIRST_UNCERTAIN
 from schemas.registry import Measure, RuleCase, Struct, Tag
 from schemas.text import Text
 from schemas.time import SECOND, seconds
@@ -49,8 +47,6 @@ RISE = 3
 MOST = 8
 """The most spikes whose times are kept."""
 UNWATCHED = (Measure.STATE, Measure.WIND_DIRECTION)
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 
 
 class Params(Struct, frozen=True, kw_only=True):
@@ -159,7 +155,7 @@ def rows(  # type: ignore[no-untyped-def]
     for i in range(n):
         j = index[i]
         v = value[i]
-        if j < 0 or (flags[i] & LATE) != 0 or quality[i] >= FIRST_UNCERTAIN or v - v != 0.0:
+        if not is_judged(j, flags[i], v, quality[i]):
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
@@ -205,8 +201,6 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     for tag in tags:
         if tag.measure in UNWATCHED:
             continue
-        ranged = tag.range_low is not None and tag.range_high is not None
-        span = tag.range_high - tag.range_low if ranged else 0.0  # type: ignore[operator]
         yield Planned(
             tags=(tag,),
             side=Side.FAULT,
@@ -215,8 +209,8 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
             values={
                 "count": params.count,
                 "within": seconds(params.within_s),
-                "hole": seconds(max(lateness_s(tag), 3 * tag.period_s)),
-                "least": max(params.least * span, 5 * (tag.resolution or 0.0)),
+                "hole": hole(tag),
+                "least": max(params.least * span(tag), 5 * (tag.resolution or 0.0)),
             },
             samples=WINDOW,
         )
@@ -225,12 +219,8 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
     if not 2 <= params.count <= MOST:
         yield Problem.of("params.count", f"{params.count} spikes cannot be counted", f"2 to {MOST}; 5 is usual")
-    shortest = 3 * WINDOW * tag.period_s
-    if not (math.isfinite(params.within_s) and params.within_s >= shortest):
-        message = f"{tag.name} reads every {tag.period_s:g} s, so {params.within_s:g} s are too few readings to judge"
-        yield Problem.of("params.within_s", message, f"{shortest:g} s or more; 3600 s is usual")
-    if not 0 <= params.least <= 1:
-        yield Problem.of("params.least", f"{params.least:g} is no share of the span", "0 to 1; 0.02 is usual")
+    yield from check_length(tag, "within_s", params.within_s, 3 * WINDOW, "judge", 3600)
+    yield from check_share("least", params.least, 1, 0.02)
 
 
 def say(said: Said) -> Text:

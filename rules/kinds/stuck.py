@@ -23,20 +23,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.admission import LATE
 from rules.compiling import kernel
+from rules.instruments import QUIET, check_length, check_share, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.words import duration, name, quantity
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
-from schemas.quality import FIRST_UNCERTAIN
 from schemas.registry import Limits, Measure, RuleCase, Struct, Tag
 from schemas.text import Text
 from schemas.time import SECOND, seconds
 
-QUIET = 60 * SECOND
-"""A fault ends after this long without cause (law 7)."""
 LEVEL = Level("stuck", Text(zh="数值不变", en="stuck"))
 AT_REST = (Measure.GAS, Measure.FLOW, Measure.WIND_SPEED, Measure.CURRENT)
 """Measures that rest at zero for days without fault."""
@@ -89,7 +86,7 @@ def rows(  # type: ignore[no-untyped-def]
     for i in range(n):
         j = index[i]
         v = value[i]
-        if j < 0 or (flags[i] & LATE) != 0 or quality[i] >= FIRST_UNCERTAIN or v - v != 0.0:
+        if not is_judged(j, flags[i], v, quality[i]):
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
@@ -157,25 +154,17 @@ def at_rest(tag: Tag) -> float:
     return low if below and low is not None else high if above and high is not None else 0.0
 
 
-def span(tag: Tag) -> float:
-    """The width of the measuring range, 0 when it is not known."""
-    return 0.0 if tag.range_low is None or tag.range_high is None else tag.range_high - tag.range_low
-
-
 def _ceiling(tag: Tag) -> float:
     gas = tag.measure is Measure.GAS and tag.cas != OXYGEN
     return tag.range_high if gas and tag.range_high is not None else math.inf
 
 
 def check(tag: Tag, params: Params) -> Iterable[Problem]:
-    if not (math.isfinite(params.stuck_s) and params.stuck_s >= 10 * tag.period_s):
-        message = f"{tag.name} reads every {tag.period_s:g} s, so {params.stuck_s:g} s are too few readings to judge"
-        yield Problem.of("params.stuck_s", message, "ten periods or more; 1800 s is usual")
+    yield from check_length(tag, "stuck_s", params.stuck_s, 10, "judge", 1800)
     if params.resolution is not None and not (math.isfinite(params.resolution) and params.resolution >= 0):
         message = f"{params.resolution:g} is no step of an instrument"
         yield Problem.of("params.resolution", message, "0 or more, in the tag's unit; leave it out for the tag's own")
-    if not 0 <= params.rest <= 0.5:
-        yield Problem.of("params.rest", f"{params.rest:g} is no share of the span", "0 to 0.5; 0.02 is usual")
+    yield from check_share("rest", params.rest, 0.5, 0.02)
 
 
 def say(said: Said) -> Text:
