@@ -163,7 +163,9 @@ def measure_of(name: str, values: Floats) -> tuple[Measure, str]:
 
 def _limits(values: Floats) -> tuple[float, float]:
     median = float(np.median(values))
-    spread = SIGMA * float(np.median(np.abs(values - median))) or float(np.std(values)) or max(1.0, abs(median)) / 100
+    least = max(1.0, abs(median)) / 100  # for a number that never moved; its deviation is mere rounding
+    deviation = float(np.std(values)) if np.ptp(values) > 0 else least
+    spread = SIGMA * float(np.median(np.abs(values - median))) or deviation
     low, high = np.quantile(values, (0.001, 0.999))
     return _rounded(min(median - FAR * spread, float(low)), down=True), _rounded(
         max(median + FAR * spread, float(high)), down=False

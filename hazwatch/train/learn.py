@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from hazwatch.train.components import Form, charts, columns, complete, cycle, model_of, scaling_of
+from hazwatch.train.components import Form, charts, columns, complete, cycle, model_of, scaling, scaling_of
 from hazwatch.train.grid import Grid, Readings, grid, step_of
 from hazwatch.train.limits import Tail, alarms, tails, unseen
 from rules.arl import MONTH_S
@@ -31,6 +31,8 @@ SLOWEST_STEP_S = 3 * 3600.0
 CYCLE = 0.1
 """The share of an input's variance from which on a daily cycle is worth its columns."""
 TOLD = 5
+HEAVY = 0.5
+"""The shape of a chart's tail from which on its jumps deserve a look."""
 
 
 class CannotTrain(ValueError):
@@ -162,7 +164,8 @@ def _harmonics(whole: Grid, rows: Bools, advice: list[str]) -> int:
     wave = np.column_stack([np.ones(int(rows.sum())), cycle(whole, 1)[rows]])
     z = whole.values[rows] - whole.values[rows].mean(axis=0)
     left = z - wave @ np.linalg.lstsq(wave, z, rcond=None)[0]
-    share = 1 - left.var(axis=0) / np.maximum(z.var(axis=0), 1e-300)
+    moves = z.std(axis=0) > scaling(whole, rows).scale / 2  # rounding of what stands still has cycles, too
+    share = np.where(moves, 1 - left.var(axis=0) / np.maximum(z.var(axis=0), 1e-300), 0.0)
     cyclic = [one.tag.name for one, part in zip(whole.inputs, share.tolist(), strict=True) if part > CYCLE]
     if cyclic and days < DAYS_FOR_CYCLE:
         advice.append(
@@ -223,15 +226,28 @@ def _of_limits(whole: Grid, said: Floats, found: Sequence[Tail], model: Model) -
     days = len(said) * whole.step_s * SECOND / DAY
     expected = model.alarms_per_month * days / (MONTH_S * SECOND / DAY)
     if len(begins) > max(3.0, 3 * expected):
-        order = sorted(begins, key=lambda i: -float(worst[i : i + 5].max()))[:TOLD]
-        times = [to_iso((whole.first + i) * whole.step_ns)[:16] + "Z" for i in sorted(order)]
         yield (
-            f"the healthy period itself has {len(begins)} spells unlike the rest, such as at {', '.join(times)}: if "
+            f"the healthy period itself has {len(begins)} spells unlike the rest, such as at {_when(whole, worst)}: if "
             "the plant was not healthy then, leave those days out and train again"
         )
-    heavy = [name for name, one in zip(CHARTS, found, strict=True) if one.shape > 0.5]
+        return
+    heavy = [name for name, one in zip(CHARTS, found, strict=True) if one.shape > HEAVY]
     if heavy:
-        yield f"jumps are larger than the rest lets expect ({', '.join(heavy)}): false alarms will be more"
+        yield (
+            f"some jumps are far larger than the rest, such as at {_when(whole, worst)}, and widen the limits "
+            f"({', '.join(heavy)}): if the plant was not healthy then, leave those days out and train again"
+        )
+
+
+def _when(whole: Grid, worst: Floats) -> str:
+    """The times of the highest steps, an hour of steps or more apart, in their order."""
+    left, found = worst.copy(), []
+    apart = max(5, round(3600 / whole.step_s))
+    for _ in range(TOLD):
+        i = int(left.argmax())
+        found.append(i)
+        left[max(0, i - apart) : i + apart] = -np.inf
+    return ", ".join(to_iso((whole.first + i) * whole.step_ns)[:16] + "Z" for i in sorted(found))
 
 
 def _drift(whole: Grid, rows: Bools, form: Form) -> str:

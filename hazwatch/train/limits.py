@@ -3,9 +3,11 @@
 Each chart is judged on steps that its model has not seen: the healthy period is cut into five blocks, and each block is
 judged by the components of the other four. Neighbouring steps are alike, so what exceeds a high level is gathered into
 spells that lie well apart, and only the highest step of each is counted: these are nearly independent. The logarithms
-of their excesses have nearly an exponential tail, whose mean gives the level that is reached once in a wanted time
-(peaks over threshold: Davison and Smith 1990). The five charts share the wanted rate, a fifth for each; as they often
-speak together, the unit's rate is rather below than above it.
+of their excesses have nearly an exponential tail, whose mean, with its standard error added, gives the level that is
+reached once in a wanted time (peaks over threshold: Davison and Smith 1990). The five charts share the wanted rate, a
+fifth for each; as they often speak together, the unit's rate is rather below than above it.
+
+T2 moves with the unit's load, for hours or days: its spells lie apart by the time in which it forgets itself.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ HIGH = 0.95
 APART = math.ceil(2 / WEIGHT)
 """Steps without an excess that end a spell: twice the time constant of the smoothed charts."""
 FEWEST = 10
+FORGOTTEN = math.exp(-1)
+LONGEST = 0.01
+"""Spells need lie no further apart than this share of the healthy period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +68,40 @@ def unseen(grid: Grid, rows: Bools, form: Form) -> Floats:
 def tails(said: Floats, step_s: float, alarms_per_month: float) -> list[Tail]:
     """The limit of each chart."""
     wanted = alarms_per_month / len(CHARTS) / (MONTH_S / step_s)  # per step
-    return [tail(said[:, i], wanted) for i in range(said.shape[1])]
+    gaps = [max(APART, memory(said[:, 0])), *[APART] * (said.shape[1] - 1)]
+    return [tail(said[:, i], wanted, gap) for i, gap in enumerate(gaps)]
 
 
-def tail(chart: Floats, wanted: float) -> Tail:
+def memory(chart: Floats) -> int:
+    """The steps after which the logarithm of a chart is no longer like itself (autocorrelation below 1/e)."""
+    logs = np.log(np.maximum(chart[np.isfinite(chart)], 1e-12))
+    logs = logs - logs.mean()
+    most = max(1, int(LONGEST * len(logs)))
+    whole = float(logs @ logs)
+    below = (lag for lag in range(1, most) if float(logs[lag:] @ logs[:-lag]) < FORGOTTEN * whole)
+    return next(below, most)
+
+
+def tail(chart: Floats, wanted: float, gap: int = APART) -> Tail:
     """The level that a chart exceeds in `wanted` spells per step."""
     counts = np.isfinite(chart)
-    logs = np.log(np.maximum(chart, 1e-12))
+    logs = np.where(counts, np.log(np.maximum(chart, 1e-12)), -math.inf)
     high = float(np.quantile(logs[counts], HIGH))
-    peaks = spells(np.where(counts, logs, -math.inf), high)
+    peaks = spells(logs, high, gap)
     if len(peaks) < FEWEST:
         high = float(np.quantile(logs[counts], HIGH - 0.1))
-        peaks = spells(np.where(counts, logs, -math.inf), high)
-    rate, mean = len(peaks) / counts.sum(), float(peaks.mean())
+        peaks = spells(logs, high, gap)
+    rate, mean = len(peaks) / counts.sum(), float(peaks.mean()) * (1 + 1 / math.sqrt(len(peaks)))
     shape = float(stats.genpareto.fit(peaks, floc=0)[0]) if len(peaks) >= 2 * FEWEST else 0.0
     return Tail(math.exp(high + mean * math.log(max(rate / wanted, 1.0))), shape)
 
 
-def spells(logs: Floats, high: float) -> Floats:
-    """By how much the highest step of each spell exceeds `high`; one at least."""
+def spells(logs: Floats, high: float, gap: int) -> Floats:
+    """By how much the highest step of each spell exceeds `high`; one at least. `gap` steps below `high` end a spell."""
     over = np.flatnonzero(logs > high)
     if not len(over):
         return np.array([max(1e-3, float(logs.max() - high))])
-    starts = np.flatnonzero(np.diff(over, prepend=-10 * APART) > APART)
+    starts = np.flatnonzero(np.diff(over, prepend=-2 * gap) > gap)
     peaks: Floats = np.maximum.reduceat(logs[over], starts) - high
     return np.maximum(peaks, 1e-6)
 
