@@ -11,6 +11,7 @@ from hazwatch.cli import COMMANDS, main
 from hazwatch.config.columns import COLUMNS
 from hazwatch.config.load import ARRAYS, SINGLE
 from hazwatch.metrics import METRICS
+from hazwatch.reference import library
 from hazwatch.reference.markdown import fence, fields, prose, table
 from hazwatch.reference.plots import plot_name
 from ingest.formats import FORMATS
@@ -93,6 +94,11 @@ def rules() -> str:
     return _page(parts)
 
 
+def rule_library() -> str:
+    """Every entry of the library."""
+    return _page(["# Library of processes and equipment", MADE, *library.parts()])
+
+
 def _module_text(loop: Callable[..., int]) -> str:
     import importlib
 
@@ -148,6 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "configuration.md": configuration,
     "rules.md": rules,
+    "library.md": rule_library,
     "formats.md": formats,
     "channels.md": channels,
     "metrics.md": metrics,
