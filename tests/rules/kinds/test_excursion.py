@@ -57,6 +57,7 @@ class SlowExcursions:
 
     def __init__(self, shifts: Sequence[str], offset_h: float) -> None:
         self.zone = shifts, offset_h
+        self.shift = shift_of(0, *self.zone)
         self.readings: list[Reading] = []
         self.since: int | None = None  # what the excursion under way counts from
         self.ended: int | None = None
@@ -65,7 +66,9 @@ class SlowExcursions:
     def read(self, reading: Reading) -> tuple[bool, bool, float]:
         """(is the rule broken, is an excursion under way, its minutes)."""
         at, number, _ = reading
-        begins, _ = shift_of(at, *self.zone)
+        if at >= self.shift[1]:
+            self.shift = shift_of(at, *self.zone)
+        begins, _ = self.shift
         if self.readings and self.readings[-1][0] < begins:
             self.count, self.ended, self.soon = int(self.since is not None), None, False
             self.since = None if self.since is None else begins
