@@ -30,6 +30,8 @@ from schemas.time import seconds
 
 DEFAULT_RULES = tuple(Rule(id=name, kind=name) for name in ("limits", "stale", "quality"))
 """What every tag is asked unless the configuration has a rule of the same id."""
+LIMITING = ("limits", "limits_by_state")
+"""The kinds that watch the limits of the tag list."""
 RESERVED = ("clock", "link", "record", "rule")
 """Rule ids under which the fold speaks of itself (`rules.faults`)."""
 
@@ -252,7 +254,7 @@ class _Compiler:
 
     def _unwatched(self) -> None:
         """A tag with limits that no rule looks at would be a silence that somebody trusts."""
-        limiting = [r for r in rules_of(self.revision) if r.kind == "limits"]
+        limiting = [r for r in rules_of(self.revision) if r.kind in LIMITING]
         for tag in self.live:
             given = any(getattr(tag.limits, f) is not None for f in tag.limits.__struct_fields__)
             if given and not any(matches(r, tag) for r in limiting):

@@ -29,6 +29,9 @@ def _screened(n, index, value, quality, calm, kept):  # type: ignore[no-untyped-
                 kept[i] = -1
             else:
                 left += 1
+                # it may wake the tag, so the rows behind it in this batch are judged too; `_settled` looks again
+                calm[j, 0] = np.inf
+                calm[j, 1] = -np.inf
     return left
 
 
@@ -52,10 +55,10 @@ def _settled(n, index, first, members, conditions, above, below, calm):  # type:
 
 
 class Screen:
-    """The two numbers of every tag of one rule."""
+    """The two numbers of every tag of one rule, each of whose conditions has one tag."""
 
     def __init__(self, compiled: CompiledRule, conditions: npt.NDArray[np.void]) -> None:
-        assert compiled.kind.calm is not None
+        assert compiled.kind.calm is not None and not compiled.slot.any()
         above, below = compiled.kind.calm(compiled.params)
         self._above = _towards(np.broadcast_to(above, len(conditions)), np.inf)
         self._below = _towards(np.broadcast_to(below, len(conditions)), -np.inf)

@@ -112,7 +112,7 @@ class Kind:
     `figures` of `memory_dtype` holds them where no row is at hand. `bind` gives what `plan` and the checks get as
     `params`, for a kind that needs more of the revision than tags; it must not raise. `calm` says which readings change
     nothing of a quiet condition: good ones strictly between two numbers. They are not shown to `rows` (`rules.screen`),
-    which makes a large healthy plant cheap; so a kind that remembers every reading has none.
+    which makes a large healthy plant cheap; so a kind that remembers every reading or looks at several tags has none.
     """
 
     name: str

@@ -79,9 +79,9 @@ def traces_of(kind: Kind) -> st.SearchStrategy[Trace]:
         writer.pass_time(0)
         for wait, chosen, repeat in zip(steps[::3], steps[1::3], steps[2::3], strict=False):
             writer.pass_time(STEPS[wait % len(STEPS)])
-            value, quality = values[chosen % len(values)]
             tag = 1 + repeat // 3 % len(example.tags)
-            writer.read([(tag, writer.now_ns - 1000 * n, value, quality) for n in reversed(range(1 + repeat % 3))])
+            mixed = [values[(chosen + n * (repeat // 9)) % len(values)] for n in range(1 + repeat % 3)]
+            writer.read([(tag, writer.now_ns - 1000 * n, *mixed[n]) for n in reversed(range(len(mixed)))])
         return Trace(under_rule(kind, example), tuple(writer.entries))
 
     return st.tuples(st.integers(0, len(kind.examples) - 1), st.binary(min_size=30, max_size=120)).map(written)
