@@ -41,18 +41,22 @@ def _leads(lines: Sequence[Line], site: str) -> Iterator[str]:
     kind_of = {rule.id: rule.kind for rule in revision(site).rules}
     assert set(kind_of.values()) <= set(kinds())
     for warning in lines:
-        if kind_of.get(warning.rule) in EARLY and warning.change == "raise":
-            crossed = [
-                second(line)
-                for line in lines
-                if (line.tag, line.side, line.change) == (warning.tag, warning.side, "raise")
-                and kind_of.get(line.rule, "limits") == "limits"
-                and second(line) >= second(warning)
-            ]
-            if crossed:
-                yield f"{warning.tag}: {warning.rule} {crossed[0] - second(warning)} s before the limit"
-            else:
-                yield f"{warning.tag}: {warning.rule} without a limit being crossed"
+        if kind_of.get(warning.rule) not in EARLY or warning.change != "raise":
+            continue
+        at = second(warning)
+        same = [
+            line
+            for line in lines
+            if (line.tag, line.side) == (warning.tag, warning.side) and kind_of.get(line.rule, "limits") == "limits"
+        ]
+        before = [line for line in same if second(line) < at]
+        raised = [second(line) for line in same if line.change == "raise" and second(line) >= at]
+        if before and before[-1].tier > 0:
+            yield f"{warning.tag}: {warning.rule} {at - second(before[-1])} s after the limit"
+        elif raised:
+            yield f"{warning.tag}: {warning.rule} {raised[0] - at} s before the limit"
+        else:
+            yield f"{warning.tag}: {warning.rule} without a limit being crossed"
 
 
 def write() -> None:
