@@ -31,6 +31,8 @@ SLOWEST_STEP_S = 3 * 3600.0
 CYCLE = 0.1
 """The share of an input's variance from which on a daily cycle is worth its columns."""
 TOLD = 5
+FURTHEST = 100
+"""So many healthy periods between false alarms are still told by the tails of one."""
 HEAVY = 0.5
 """The shape of a chart's tail from which on its jumps deserve a look."""
 
@@ -90,7 +92,7 @@ def learn(
         f"false alarms in the last {days:.3g} days, judged by a model of what came before: {episodes}, "
         f"{100 * share:.2f} % of the time (wanted: {alarms_per_month:g} a month)"
     )
-    learned.advice += _of_amount(whole, inputs, steps, form)
+    learned.advice += _of_amount(whole, inputs, steps, alarms_per_month)
     learned.advice += _of_limits(whole, said, found, model)
     if share > 0.01:
         learned.advice.append(
@@ -207,11 +209,17 @@ def _done(learned: Learned, rows: Bools) -> Iterator[str]:
     )
 
 
-def _of_amount(whole: Grid, inputs: int, steps: int, form: Form) -> Iterator[str]:
+def _of_amount(whole: Grid, inputs: int, steps: int, alarms_per_month: float) -> Iterator[str]:
     wanted = STEPS_PER_COLUMN * 2 * inputs
     if steps < 10 * inputs:
         yield f"{steps} steps for {inputs} inputs are few: limits will be wide. {wanted} or more are good"
     days = (whole.end_ns - whole.begin_ns) / DAY
+    between = 30 / alarms_per_month
+    if days < between / FURTHEST:
+        yield (
+            f"limits for one false alarm in {between:.3g} days are carried far beyond the {24 * days:.2g} hours that "
+            "were seen and will miss much: give a longer period, or ask for more false alarms with --alarms-per-month"
+        )
     if days < 2:
         yield (
             f"{24 * days:.3g} hours hold no whole cycle of day and night: what differs then will be an anomaly. Give "
