@@ -61,8 +61,13 @@ class SourceConfig(Struct, frozen=True, kw_only=True):
     `utc_offset` that of times without an offset. `quality` says what a number as quality means. `history` marks topics
     whose readings are declared as history: they are stored and never page anybody. `platform_ack` is a template of the
     topic on which `{"boot_id":..,"seq":..}` is published once a message is in the log, `gateway` a template that names
-    the sender whose `seq` has no gaps (by default the whole topic). `link` names the supervised path
-    whose heartbeat vouches for this source.
+    the sender whose `seq` has no gaps (by default the whole topic).
+
+    `link` names the supervised path whose heartbeat vouches for this source; a template too, so that every gateway can
+    be a link of its own: `gw-{2}`. A tag belongs to the link that the tag list gives it. `status_topic` is a template
+    of the topic on which a gateway tells that it is up, and the broker (by its last will) that it is down: with one of
+    the words in `status_up` and `status_down` (small and capital letters are the same), alone or in a JSON object
+    under the first of `status_keys` that is there. While the last word of a gateway is that it is down, its link is.
     """
 
     name: str
@@ -81,6 +86,10 @@ class SourceConfig(Struct, frozen=True, kw_only=True):
     gateway: str = ""
     platform_ack: str = ""
     link: str = "ingest"
+    status_topic: str = ""
+    status_up: tuple[str, ...] = ("online", "up", "connected", "on", "true", "1")
+    status_down: tuple[str, ...] = ("offline", "down", "disconnected", "off", "false", "0")
+    status_keys: tuple[str, ...] = ("online", "connected", "status", "state")
 
 
 def problems(mqtt: MqttConfig, sources: Sequence[SourceConfig], formats: Sequence[str]) -> list[str]:
@@ -128,6 +137,7 @@ def _source_problems(sources: Sequence[SourceConfig], formats: Sequence[str]) ->
             yield f"{place}.topic {source.topic!r}: {fault}"
             continue
         yield from _template_problems(place, source)
+        yield from _status_problems(place, source, sources)
         for other in sources[:index]:
             if not topics.filter_fault(other.topic) and topics.overlap(other.topic, source.topic):
                 yield f"{place}.topic {source.topic!r} overlaps that of {other.name!r}: a message has one source only"
@@ -144,6 +154,8 @@ def _template_problems(place: str, source: SourceConfig) -> Iterator[str]:
         ("enterprise", source.enterprise),
         ("gateway", source.gateway),
         ("platform_ack", source.platform_ack),
+        ("link", source.link),
+        ("status_topic", source.status_topic),
     ):
         for word in _PLACE.findall(template):
             if word == "key" and field == "tag":
@@ -151,6 +163,37 @@ def _template_problems(place: str, source: SourceConfig) -> Iterator[str]:
             if not re.fullmatch(r"[1-9][0-9]?", word) or int(word) > most:
                 known = "{key} or " if field == "tag" else ""
                 yield f"{place}.{field}: {{{word}}} stands for nothing; write {known}{{1}} to {{{most}}}"
+
+
+def _status_problems(place: str, source: SourceConfig, sources: Sequence[SourceConfig]) -> Iterator[str]:
+    """A status must speak for one link and no other, and be no reading."""
+    if not source.status_topic:
+        return
+    place = f"{place}.status_topic {source.status_topic!r}"
+    status = topics.Backwards(source.status_topic, source.topic)
+    if "+" in source.status_topic or "#" in source.status_topic:
+        yield f"{place}: it is a template; write {{n}} where level n of the topic {source.topic!r} stands"
+        return
+    if fault := topics.filter_fault(status.filter):
+        yield f"{place}: {fault}"
+    if any(len(_PLACE.findall(level)) > 1 for level in source.status_topic.split("/")):
+        yield f"{place}: one {{n}} on each level, so that the topic says what it stands for"
+    if status.places != (named := topics.Backwards(source.link, source.topic).places):
+        only = ", ".join(f"{{{n}}}" for n in sorted(status.places ^ named))
+        yield f"{place} and link {source.link!r}: {only} is in one only, but one status speaks for one link"
+    if both := {w.casefold() for w in source.status_up} & {w.casefold() for w in source.status_down}:
+        yield f"{place}: {', '.join(sorted(both))} is in status_up and in status_down"
+    if not source.status_down:
+        yield f"{place}: status_down is empty, so no gateway could ever be down: list the words of its last will"
+    for other in sources:
+        if topics.overlap(other.topic, status.filter):
+            yield f"{place}: {other.name!r} takes these topics for readings; narrow its topic"
+        if other.platform_ack and topics.overlap(_as_filter(other.platform_ack), status.filter):
+            yield f"{place}: {other.name!r} publishes its platform_ack there"
+        if "{" not in source.link and other.link == source.link and other.status_topic:
+            told_on = topics.Backwards(other.status_topic, other.topic).filter
+            if told_on != status.filter:
+                yield f"{place}: {other.name!r} has the same link and another status; give each gateway its own link"
 
 
 def _as_filter(template: str) -> str:

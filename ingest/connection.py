@@ -91,15 +91,18 @@ class Connection:
         client.on_socket_unregister_write = self._on_written
         return client
 
-    async def open(self, filters: Sequence[str]) -> bool:
+    async def open(self, filters: Sequence[str], retained: Sequence[str] = ()) -> bool:
         """Connect and subscribe; whether the broker still had our session. Bounded by the caller.
+
+        What the broker has retained comes for the filters in `retained`, every time, and for no others (with MQTT
+        3.1.1 it comes for all).
 
         Raises OSError, `MqttError` when the broker refuses us, `SubscriptionRefused` when it refuses a filter.
         """
         await _in_thread(self._connect)
         self._attach()
         present = await self._answer(self._connack)
-        await self._subscribe(filters)
+        await self._subscribe(filters, retained)
         return present
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
@@ -181,15 +184,17 @@ class Connection:
             # Nobody waits any more; the broker has not heard of us yet.
             sock.close()
 
-    async def _subscribe(self, filters: Sequence[str]) -> None:
+    async def _subscribe(self, filters: Sequence[str], retained: Sequence[str]) -> None:
         """With QoS 1: at QoS 2 a message whose process died between its two acknowledgements would be lost."""
+        every = [*filters, *retained]
         if self._config.mqtt == "5":
-            options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            self._client.subscribe([(one, options) for one in filters])
+            without = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
+            self._client.subscribe([(one, without) for one in filters] + [(one, wanted) for one in retained])
         else:
-            self._client.subscribe([(one, 1) for one in filters])
+            self._client.subscribe([(one, 1) for one in every])
         answers = await self._answer(self._suback)
-        refused = [f"{one!r}: {code}" for one, code in zip(filters, answers, strict=True) if code.is_failure]
+        refused = [f"{one!r}: {code}" for one, code in zip(every, answers, strict=True) if code.is_failure]
         if refused:
             raise SubscriptionRefused(
                 f"the broker refuses {'; '.join(refused)}; give the user {self._config.username!r} read access to it "

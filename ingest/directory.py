@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ingest import topics
 from ingest.config import SourceConfig
 from ingest.decoding import Decoded, FloatArray, Int16Array, Names, Reason, Refused
+from ingest.links import Links
 from schemas.changes import Place
 from schemas.partitioning import partition_of
 from schemas.quality import Quality
@@ -103,9 +104,11 @@ class Directory:
         self._registry = revisions[0]
         self._revisions = [_by_name(revision) for revision in revisions]
         self._sources = {source.name: source for source in sources}
+        self.links = Links(sources)
         cells = {tag.cell_key for tags in self._revisions for tag in tags.values()}
         self._partitions = {cell: partition_of(cell, partitions) for cell in cells}
         self._heartbeats = self._fed()
+        self._fed_links = frozenset(link for link, _ in self._heartbeats)
         self._plans: dict[tuple[str, str, Names], Plan] = {}
         self._by_topic: dict[str, SourceConfig | None] = {}
 
@@ -157,6 +160,10 @@ class Directory:
         """(link, partition) of every partition that the sources may feed, for the `link` records (LAWS T5)."""
         return self._heartbeats
 
+    def has_tags(self, link: str) -> bool:
+        """Whether a tag is read over this link."""
+        return link in self._fed_links
+
     def places(self, source: SourceConfig) -> list[Place]:
         """Where the faults of a source are reported: at its enterprise, else in every park."""
         parks = {park.id: park for park in self._registry.parks}
@@ -174,17 +181,20 @@ class Directory:
 
     def problems(self) -> list[str]:
         """What the sources say that this registry does not know, all at once."""
-        return [p for source in self._sources.values() for p in _problems(source, self._revisions[0])]
+        tags = self._revisions[0]
+        found = [p for source in self._sources.values() for p in _problems(source, tags, self.links)]
+        return found + list(_unfed(self.sources, tags, self.links))
 
     def _fed(self) -> list[tuple[str, int]]:
         found: set[tuple[str, int]] = set()
         for source in self._sources.values():
             fixed = source.enterprise if "{" not in source.enterprise else ""
             for tags in self._revisions:
+                links = {link for link in {tag.link for tag in tags.values()} if self.links.can_be(source, link)}
                 found.update(
-                    (source.link, self._partition(tag))
+                    (tag.link, self._partition(tag))
                     for tag in tags.values()
-                    if tag.link == source.link and fixed in ("", tag.enterprise)
+                    if tag.link in links and fixed in ("", tag.enterprise)
                 )
         return sorted(found)
 
@@ -256,13 +266,25 @@ def _part(partition: int, found: Iterable[tuple[int, Target]], count: int) -> Pa
     )
 
 
-def _problems(source: SourceConfig, tags: Mapping[str, Tag]) -> Iterator[str]:
+def _problems(source: SourceConfig, tags: Mapping[str, Tag], links: Links) -> Iterator[str]:
     place = f"source {source.name!r}"
     enterprises = {tag.enterprise for tag in tags.values()}
     if source.enterprise and "{" not in source.enterprise and source.enterprise not in enterprises:
         yield f"{place}.enterprise: no tag belongs to {source.enterprise!r}"
-    if not any(tag.link == source.link for tag in tags.values()):
+    if not any(links.can_be(source, link) for link in {tag.link for tag in tags.values()}):
         yield f"{place}.link: no tag has the link {source.link!r}; give it to its tags, or leave both out"
     for key, name in source.map.items():
         if name not in tags:
             yield f"{place}.map.{key}: no tag is called {name!r}"
+
+
+def _unfed(sources: Sequence[SourceConfig], tags: Mapping[str, Tag], links: Links) -> Iterator[str]:
+    """Links of tags that no source can be: nobody would send their heartbeats, and their fault would never end."""
+    by_link: dict[str, list[str]] = {}
+    for tag in tags.values():
+        by_link.setdefault(tag.link, []).append(tag.name)
+    for link, names in by_link.items():
+        if sources and not any(links.can_be(source, link) for source in sources):
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            known = ", ".join(sorted({repr(source.link) for source in sources}))
+            yield f"tags[{names[0]}].link: no source feeds {link!r}{more}; the links of the sources are {known}"

@@ -20,6 +20,8 @@ from ingest.decoding import Decoded, Reason, Refused, Rejected
 from ingest.directory import Directory, columns
 from ingest.formats import FORMATS
 from ingest.gaps import Gaps
+from ingest.links import Spoken
+from ingest.statuses import Statuses, stated_by
 from ingest.topics import filled
 from ingest.troubles import MAX_NAMES, Troubles
 from schemas.records import DeadLetter
@@ -44,6 +46,7 @@ class Intake:
         self.directory = directory
         self.batcher = Batcher()
         self.gaps = Gaps()
+        self.statuses = Statuses()
         self.troubles: dict[str, Troubles] = {}
         self.letters: list[Letter] = []
         self.rejected: Counter[tuple[str, str]] = Counter()
@@ -51,9 +54,13 @@ class Intake:
     def take_in(self, ticket: Ticket, now_ns: int, received_ns: int) -> SourceConfig | None:
         """Put the message's readings into the batcher and its letters beside; `ticket.open_parts` says how many.
 
-        `now_ns` is monotonic, `received_ns` wall time. The source is None when no source listens to the topic.
+        `now_ns` is monotonic, `received_ns` wall time. The source is None when no source listens to the topic. A status
+        is noted in `statuses` and leaves nothing to append.
         """
         message = ticket.message
+        if message.topic is not None and (spoken := self.directory.links.statuses(message.topic)):
+            self._note_status(ticket, spoken, now_ns, received_ns)
+            return spoken[0].source
         source = None if message.topic is None else self.directory.source_of(message.topic)
         if source is None or message.topic is None:
             self.rejected["", Reason.UNKNOWN_NAME.value] += 1
@@ -66,6 +73,14 @@ class Intake:
         else:
             self._accept(ticket, source, message.topic, answer, now_ns, received_ns)
         return source
+
+    def _note_status(self, ticket: Ticket, spoken: Sequence[Spoken], now_ns: int, received_ns: int) -> None:
+        for source, link in spoken:
+            answer = _fits(ticket.message) or stated_by(ticket.message.payload, source)
+            if isinstance(answer, Rejected):
+                self._refuse(ticket, source, answer.reason, answer.detail, (), now_ns, received_ns)
+            else:
+                self.statuses.stated(link, answer, has_tags=self.directory.has_tags(link))
 
     def clear(self) -> None:
         """Forget what was not yet taken: it will come again."""
@@ -83,6 +98,8 @@ class Intake:
                 times = times[part.rows]
             self.batcher.add(Lane(place, part.partition), columns(part, decoded), times, decoded.sequence, ticket)
         ticket.readings = plan.readings
+        if self.statuses.any_down and not source.history:
+            self.statuses.reading(self.directory.links.of(source, topic))
         if decoded.sequence:
             ticket.sequence = decoded.sequence
             gateway = filled(source.gateway, topic) if source.gateway else topic
@@ -138,6 +155,10 @@ def _judged(message: Message) -> Rejected | None:
         return Rejected(
             Reason.RETAINED, "a retained message says nothing about now; publish readings without the retain flag"
         )
+    return _fits(message)
+
+
+def _fits(message: Message) -> Rejected | None:
     if len(message.payload) > MAX_PAYLOAD_BYTES:
         return Rejected(
             Reason.TOO_LARGE, f"{len(message.payload)} bytes; at most {MAX_PAYLOAD_BYTES}: send smaller batches"

@@ -23,7 +23,9 @@ ANSWER_S = 10.0
 
 
 class Mqtt:
-    """The subscription to all sources. `run` returns only by an exception that must end the process.
+    """The subscription to all sources (`filters`), and to topics whose retained message is wanted too (`retained`).
+
+    `run` returns only by an exception that must end the process.
 
     `begin(epoch)` is called before the first message of each connection, `deliver(messages)` with what came, in order,
     both on the event loop and without awaiting. `acked()` is called when acknowledgements have left.
@@ -34,12 +36,14 @@ class Mqtt:
         config: MqttConfig,
         filters: Sequence[str],
         *,
+        retained: Sequence[str] = (),
         begin: Callable[[int], None],
         deliver: Callable[[list[Message]], None],
         acked: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._filters = tuple(filters)
+        self._retained = tuple(retained)
         self._begin = begin
         self._deliver = deliver
         self._acked = acked
@@ -106,7 +110,7 @@ class Mqtt:
         self._connection = connection
         try:
             async with asyncio.timeout(self._config.connect_timeout_s + ANSWER_S):
-                present = await connection.open(self._filters)
+                present = await connection.open(self._filters, self._retained)
             log.info("connected to the broker at %s, session %s", where, "kept" if present else "new")
             self.up = True
             self.came_up.set()

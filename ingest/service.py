@@ -44,6 +44,10 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0)
 QUIET_S = 30.0
 """An outage that follows the last one sooner than this is waited out longer."""
 
+STATUSES_S = 1.0
+"""So long the retained statuses have, after the first connection, before the first heartbeat tells them. Without it
+every start would say of a gateway that is down that it is up: its fault would end, and be raised again."""
+
 DRAIN_S = 3.0
 _LETTERS = Lane("deadletter", 0)
 
@@ -74,6 +78,7 @@ class Ingest:
         self._mqtt = Mqtt(
             mqtt,
             [source.topic for source in directory.sources],
+            retained=directory.links.status_filters,
             begin=self._begin,
             deliver=self._deliver,
             acked=lambda: failpoint("after-mqtt-ack"),
@@ -105,7 +110,7 @@ class Ingest:
     def swap(self, directory: Directory) -> None:
         """From the next message on, `directory` tells what names mean. Its topics must be those of the first one."""
         old, new = self._intake.directory, directory
-        if old.partitions != new.partitions or [s.topic for s in old.sources] != [s.topic for s in new.sources]:
+        if (old.partitions, _topics(old)) != (new.partitions, _topics(new)):
             raise ValueError("another number of partitions or other topics need a restart of ingest")
         self._intake.directory = directory
 
@@ -327,6 +332,8 @@ class Ingest:
         with suppress(TimeoutError):
             async with asyncio.timeout(HEARTBEAT_S):
                 await self._mqtt.came_up.wait()
+                if self._intake.directory.links.status_filters:
+                    await asyncio.sleep(STATUSES_S)
         while True:
             if not self._down.is_set() and not await self._voice.heartbeat():
                 self._condemn(LogUnavailable("a heartbeat could not be appended"))
@@ -343,6 +350,9 @@ class Ingest:
 
     def _report(self) -> None:
         self._voice.link_is_up()
+        while self._intake.statuses.news:
+            link, up, by = self._intake.statuses.news.popleft()
+            log.warning("the gateway of link %r is %s (by %s)", link, "up" if up else "down", by)
         for name, counter in (("hazwatch_messages_total", self._taken), ("hazwatch_readings_total", self._readings)):
             for source, amount in counter.items():
                 self._metrics.count(name, amount, source=source)
@@ -352,3 +362,8 @@ class Ingest:
         self._intake.rejected.clear()
         self._metrics.gauge("hazwatch_ingest_in_flight", len(self._acks))
         self._metrics.gauge("hazwatch_mqtt_connected", int(self._mqtt.up))
+
+
+def _topics(directory: Directory) -> tuple[list[str], tuple[str, ...]]:
+    """All that is subscribed."""
+    return [source.topic for source in directory.sources], directory.links.status_filters

@@ -46,10 +46,14 @@ class Voice:
         return self._up_ns > 0 and now_ns - self._up_ns < BLINK
 
     async def heartbeat(self) -> bool:
-        """A link record in every partition that we feed; it shows at the same time that they can be written."""
+        """A link record in every partition that we feed; it shows at the same time that they can be written.
+
+        A link is up while the broker is connected and the last word of the link's gateway is not that it is down.
+        """
         by_partition: dict[int, list[NewRecord]] = {}
+        up, statuses = self.link_is_up(), self._intake.statuses
         for link, partition in self._intake.directory.heartbeats():
-            payload = Link(name=link, up=self.link_is_up(), by=self._name)
+            payload = Link(name=link, up=up and not statuses.is_down(link), by=self._name)
             by_partition.setdefault(partition, []).append(self._record(payload, Kind.LINK))
         if not by_partition:
             by_partition[0] = [self._record(Tick(by=self._name), Kind.TICK)]

@@ -26,6 +26,7 @@ from schemas.registry import Revision
 
 _SOURCE = re.compile(r"""source(?:\[\d+\])? (?:'([^']*)'|"([^"]*)")\.?([\w.]*):?\s*(.*)""", re.DOTALL)
 _MQTT = re.compile(r"mqtt\.(\w+\*?\w*) (.*)", re.DOTALL)
+_TAG = re.compile(r"(tags\[.*?\]\.link): (.*)", re.DOTALL)
 _NO_SOURCE = "source: "
 
 
@@ -116,4 +117,6 @@ def _from_ingest(text: str) -> Problem:
         return Problem.of(f"source[{name}]{'.' + field if field else ''}", message)
     if found := _MQTT.fullmatch(text):
         return Problem.of(f"[mqtt].{found[1]}", found[2])
+    if found := _TAG.fullmatch(text):
+        return Problem.of(found[1], found[2], "correct one of the two")
     return Problem.of("[[source]]", text)

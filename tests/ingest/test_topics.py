@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.topics import filled, filter_fault, matches, namer, overlap
+from ingest.topics import Backwards, filled, filled_with, filter_fault, matches, namer, overlap
 
 levels = st.sampled_from(["a", "b", "", "$s"])
 filters = st.builds(
@@ -72,3 +72,45 @@ def test_templates() -> None:
     assert namer("{1}.{key}", "gw/up")("co") == "gw.co"
     assert namer("{key}-{key}", "a")("b") == "b-b"
     assert namer("{1}.{key}", "{key}/up")("co") == "{key}.co", "the text of a topic is never a template"
+
+
+words = st.lists(st.sampled_from(["x", "a", "-", "/", ".", "{1}", "{2}", "{3}", "{5}"]), max_size=6).map("".join)
+
+
+@given(filters, topics, words)
+def test_a_template_read_backwards_knows_its_own_texts(topic_filter: str, topic: str, template: str) -> None:
+    """Whatever a topic of the filter makes of the template is recognised, and fills the template alike again."""
+    if not matches(topic_filter, topic):
+        return
+    backwards = Backwards(template, topic_filter)
+    text = filled(template, topic)
+    levels = backwards.levels(text)
+    assert levels is not None and filled_with(template, levels) == text
+    assert matches(backwards.filter, text) or text.startswith("$"), "the filter takes it"
+    for level in template.split("/"):
+        if re.fullmatch(r"\{[1-5]\}", level) and int(level[1]) in backwards.places:
+            assert levels[int(level[1])] == (topic.split("/") + [""] * 5)[int(level[1]) - 1], "alone on its level"
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "levels"),
+    [
+        ("gw-{3}", "gw-7", {1: "park", 2: "metal", 3: "7", 4: "up"}),
+        ("{2}/{3}", "metal/7", {1: "park", 2: "metal", 3: "7", 4: "up"}),
+        ("{2}/{3}", "chlorine/7", None),
+        ("gw-{3}", "gw-7/8", None),
+        ("gw-{3}", "radio", None),
+        ("{3}.{3}", "7.7", {1: "park", 2: "metal", 3: "7", 4: "up"}),
+        ("{3}.{3}", "7.8", None),
+        ("g.{3}", "gx7", None),
+        ("ingest", "ingest", {1: "park", 2: "metal", 4: "up"}),
+    ],
+)
+def test_templates_read_backwards(template: str, text: str, levels: dict[int, str] | None) -> None:
+    assert Backwards(template, "park/metal/+/up").levels(text) == levels
+
+
+def test_the_filter_of_a_template() -> None:
+    assert Backwards("status/{2}/gw-{3}", "park/metal/+/up").filter == "status/metal/+"
+    assert Backwards("{3}/{2}/lwt", "tele/#").filter == "+/+/lwt"
+    assert Backwards("{3}/{2}/lwt", "tele/#").places == {2, 3}
