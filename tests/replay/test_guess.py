@@ -63,6 +63,17 @@ def test_numbers_that_mean_no_value() -> None:
     assert sorted(no_values(np.concatenate([normal, [-9999.0] * 5, [9999.0] * 3]))) == [-9999.0, 9999.0]
     assert no_values(normal) == []
     assert no_values(np.zeros(50)) == []
+    pump = np.where(source.random(1000) < 0.3, 0.0, source.normal(98, 1, 1000).round(2))
+    assert no_values(pump) == [], "a pump that stands still says 0"
+
+
+def test_a_number_that_never_moved_has_a_range_around_it(tmp_path: Path) -> None:
+    """Also one whose mean is not quite itself, as with three times 0.7."""
+    file = tmp_path / "r.csv"
+    file.write_text("time,A\n" + "".join(f"{START_S + i},0.7\n" for i in range(50)))
+    (tag,) = configured(tmp_path, guess([file], Shape())).tags
+    assert tag.range_low is not None and tag.range_high is not None
+    assert tag.range_low < 0.7 < tag.range_high
 
 
 @traces(60)

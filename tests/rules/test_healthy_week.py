@@ -93,7 +93,7 @@ FAULTS: dict[str, tuple[Rule, ...]] = {
 """The same for kinds that judge instruments and ways; `stale` is there by default."""
 OF_VALUES = {"quality", "range"}
 """Kinds that tell a reading without a value, of which the week has some."""
-CHOSEN_RATE = {"cusum", "ewma"}
+CHOSEN_RATE = {"cusum", "ewma", "anomaly"}
 """Kinds that may be wrong as often as they were told to be."""
 OF_STATES = {"change", "sequence"}
 """Kinds that look at states and at the order of events, which noise does not touch."""
