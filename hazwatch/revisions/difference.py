@@ -208,7 +208,7 @@ def _rule_changes(old: Rule, new: Rule) -> Iterator[FieldChange]:
         return
     before, after = params_of(old), params_of(new)
     for name in sorted(before.keys() | after.keys()):
-        judge = fields.PARAMS.get(name, unclear)
+        judge = fields.param(new.kind, name)
         title = fields.TAG[name].title if name in fields.TAG else Text(zh=name, en=name)
         unit = "s" if name.endswith("_s") else ""
         yield from _changed(f"params.{name}", before.get(name), after.get(name), Field(title, judge, unit))

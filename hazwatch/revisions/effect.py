@@ -8,13 +8,13 @@ said again, nor what comes and goes with a whole tag or rule.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
-from hazwatch.revisions.strictness import Strictness, greater_is_less, limit
+from hazwatch.revisions.strictness import Strictness, greater_is_less, limit, smaller_is_less
 from rules.kinds import kinds
 from rules.rulebook import CompiledRule, RuleProblems, Watched, compile_rules, rules_of
 from schemas.changes import Side
@@ -26,6 +26,8 @@ from schemas.time import SECOND
 
 SILENCE = "stale"
 """How a kind that judges silence calls the shortest one among its numbers, in ns."""
+FACTOR = "factor"
+"""How a kind calls what it multiplies an index with; it may follow from the grade of a hazard source."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,16 +60,20 @@ class _Condition:
     on_delay_s: float
     silence_s: float | None
     levels: Mapping[int, _Level]
+    factor: float | None
+    looked_at: frozenset[str]
 
 
 _TITLES = {
     "unwatched": Text(zh="不再监视", en="no longer watched"),
     "watched": Text(zh="开始监视", en="watched from now on"),
+    "not_looked_at": Text(zh="不再参与判断", en="no longer looked at"),
     "level_gone": Text(zh="取消该级报警", en="level no longer reached"),
     "level_new": Text(zh="新增该级报警", en="level can be reached now"),
     "limit": Text(zh="限值", en="limit"),
     "unit": Text(zh="单位", en="judged in another unit"),
     "tier": Text(zh="级别", en="tier"),
+    "factor": Text(zh="指数系数", en="factor of the index"),
     "on_delay_s": Text(zh="报警延时", en="on-delay"),
     "stale_s": Text(zh="失联时间", en="silence that is a fault"),
     "unknown": Text(zh="无法比较规则", en="the rules of one side cannot be compiled"),
@@ -96,8 +102,26 @@ def effects(old: Revision, new: Revision) -> Iterator[Effect]:
         told = _Told(tags[0][mine.tag.name], tags[1][mine.tag.name], kept[rule])
         for found in _between(before.get(key), after.get(key), told):
             gathered[rule, side, found].append(subject)
+    for rule, side, name in _left_out(before, after, tags[0].keys() & tags[1].keys()):
+        if rule in kept:
+            gathered[rule, side, ("not_looked_at", "", None, None, "", Strictness.LESS)].append(name)
     for group, subjects in gathered.items():
         yield _effect(group, tuple(subjects))
+
+
+def _left_out(
+    before: Mapping[_Key, _Condition], after: Mapping[_Key, _Condition], tags: Collection[str]
+) -> Iterator[_Key]:
+    """The tags that a rule looked at beside the one that gives its condition a place, and does not look at any more:
+    one vote less, one point less in an index."""
+    still = {(rule, side, name) for (rule, _, side), one in after.items() for name in one.looked_at}
+    lost = {
+        (rule, side, name)
+        for (rule, subject, side), one in before.items()
+        for name in one.looked_at & set(tags)
+        if name != subject
+    }
+    yield from sorted(lost - still - {(rule, side, subject) for rule, subject, side in before})
 
 
 def _effect(group: tuple[str, str, _Found], subjects: tuple[str, ...]) -> Effect:
@@ -165,6 +189,8 @@ def _between(old: _Condition | None, new: _Condition | None, told: _Told) -> Ite
         yield "on_delay_s", "", old.on_delay_s, new.on_delay_s, "s", verdict
     if old.silence_s != new.silence_s and not told.silence(old.silence_s, new.silence_s):
         yield "stale_s", "", old.silence_s, new.silence_s, "s", greater_is_less(old.silence_s, new.silence_s)
+    if old.factor != new.factor:
+        yield "factor", "", old.factor, new.factor, "", smaller_is_less(old.factor, new.factor)
     for place in sorted(old.levels.keys() | new.levels.keys()):
         yield from _level(old.levels.get(place), new.levels.get(place), old, new, told)
 
@@ -215,7 +241,9 @@ def _condition(compiled: CompiledRule, watched: Watched, place: int) -> _Conditi
         number: _Level(
             level.name,
             level.limit,
-            rule.tier or tier_of(kind.alarm_class, number, watched.gas, watched.place.grade, early=level.early),
+            rule.tier
+            or level.tier
+            or tier_of(kind.alarm_class, number, watched.gas, watched.place.grade, early=level.early),
         )
         for number, level in enumerate(plan.levels, 1)
         if level is not None
@@ -226,6 +254,8 @@ def _condition(compiled: CompiledRule, watched: Watched, place: int) -> _Conditi
         side=plan.side,
         unit=kind.unit(plan),
         on_delay_s=int(compiled.setup["on_delay"][place]) / SECOND,
-        silence_s=None if silence is None else silence / SECOND,
+        silence_s=silence / SECOND if isinstance(silence, int | float) else None,  # a group has one for each member
         levels=levels,
+        factor=plan.values.get(FACTOR),
+        looked_at=frozenset(tag.name for tag in plan.tags),
     )

@@ -18,6 +18,7 @@ from hazwatch.revisions.strictness import (
     selector,
     smaller_is_less,
     unclear,
+    unless_given,
     where_given,
 )
 from schemas.models import ModelInput
@@ -131,6 +132,23 @@ PARAMS: Mapping[str, Judge] = {
     "outside": greater_is_less,
 }
 """Parameters of rule kinds by name, where a name means the same in every kind that has it."""
+
+_OF_KIND: Mapping[tuple[str, str], Judge] = {
+    ("expression", "high_high"): unclear,
+    ("limits_by_state", "n"): greater_is_less,
+    ("limits_by_state", "m"): smaller_is_less,
+    ("limits_by_state", "high"): unless_given(greater_is_less),
+    ("limits_by_state", "high_high"): unless_given(greater_is_less),
+    ("limits_by_state", "low"): unless_given(smaller_is_less),
+    ("limits_by_state", "low_low"): unless_given(smaller_is_less),
+}
+"""Those that mean something else there: an expression is text, n of m readings are no m of votes."""
+
+
+def param(kind: str, name: str) -> Judge:
+    """How a parameter of a rule kind is judged."""
+    return _OF_KIND.get((kind, name)) or PARAMS.get(name, unclear)
+
 
 ROUTE: Mapping[str, Field] = {
     "channel": _of("渠道", "channel", unclear),

@@ -67,6 +67,11 @@ def where_given(judge: Judge) -> Judge:
     return lambda old, new: Strictness.NEUTRAL if old is None or new is None else judge(old, new)
 
 
+def unless_given(judge: Judge) -> Judge:
+    """For a number whose None means "as the tag says", where no effect on each tag shows which of the two is wider."""
+    return lambda old, new: Strictness.UNCLEAR if old is None or new is None else judge(old, new)
+
+
 def more_is_less(old: Collection[Any], new: Collection[Any]) -> Strictness:
     """A list of what is passed over."""
     return fewer_is_less(new, old)

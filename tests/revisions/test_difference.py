@@ -15,6 +15,7 @@ from hazwatch.revisions import fields
 from hazwatch.revisions.difference import Difference, difference
 from hazwatch.revisions.strictness import ORDER, Strictness
 from hazwatch.revisions.text import lines, summary
+from rules.rulebook import check_rules
 from schemas.models import Model, ModelInput
 from schemas.registry import (
     Enterprise,
@@ -317,3 +318,77 @@ def test_every_field_has_a_name_and_a_direction() -> None:
     assert places - {"id"} == set(fields.PLACE)
     compared = {"parks", "enterprises", "hazard_sources", "equipment", "tags", "rules", "routes", "models"}
     assert compared == set(Revision.__struct_fields__) - {"number", "made_ns", "made_by", "note"}
+
+
+# Rules that look at several tags
+
+
+GROUP = tuple(
+    replace(CO, number=number, name=f"e.CO-{number}", cell="k", x_m=10.0 * number, y_m=float(number))
+    for number in (1, 2, 3)
+)
+WIND = (
+    Tag(number=8, name="e.WS", enterprise="e", cell="k", measure=Measure.WIND_SPEED, unit="m/s"),
+    Tag(number=9, name="e.WD", enterprise="e", cell="k", measure=Measure.WIND_DIRECTION, unit="deg"),
+)
+STATE = Tag(number=8, name="e.S", enterprise="e", hazard_source="s", measure=Measure.STATE, unit="1")
+
+
+def asked(kind: str, of: tuple[Tag, ...], *, grade: int = 3, id: str = "one", **more: Any) -> Revision:
+    return site(*of, rules=(Rule(id=id, kind=kind, **more),), grade=grade)
+
+
+@pytest.mark.parametrize("kind", ["vote", "risk"])
+def test_a_tag_that_a_group_loses_is_told(kind: str) -> None:
+    old = asked(kind, GROUP, tags=("e.CO-*",))
+    new = asked(kind, GROUP, tags=("e.CO-1", "e.CO-3"))
+    assert said(between(old, new)) == [
+        (LESS, "rule one, high side: no longer looked at (e.CO-2)"),
+        (NEUTRAL, "rule one: tags e.CO-* -> e.CO-1, e.CO-3"),
+    ]
+    assert not between(new, old).risky
+
+
+def test_a_screening_can_be_compared() -> None:
+    old = asked("dispersion", (*GROUP, *WIND))
+    assert between(old, old).empty
+    found = said(between(old, asked("dispersion", (*GROUP, *WIND), tags=("e.CO-1", "e.CO-3", "e.W?"))))
+    assert (LESS, "rule one, high side: no longer looked at (e.CO-2)") in found
+
+
+def test_a_milder_grade_makes_the_index_smaller() -> None:
+    found = said(between(asked("risk", GROUP, grade=1), asked("risk", GROUP, grade=4)))
+    assert (LESS, "rule one, high side: factor of the index 1 -> 0.7 (e.CO-1)") in found
+    assert not any("rule one" in line and "tier" in line for _, line in found)  # the index has tiers of its own
+
+
+def test_expressions_are_text() -> None:
+    def rule(limit: int) -> Revision:
+        return asked("expression", (CO,), params={"expr": "{e.CO-1} > 5 ppm", "high_high": f"{{e.CO-1}} > {limit} ppm"})
+
+    assert (UNCLEAR, "rule one: high-high limit {e.CO-1} > 50 ppm -> {e.CO-1} > 60 ppm") in said(
+        between(rule(50), rule(60))
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        ({}, {"high": 9.5}, UNCLEAR),
+        ({"high": 9.5}, {}, UNCLEAR),
+        ({"high": 8.5}, {"high": 9.5}, LESS),
+        ({"n": 2, "m": 6}, {"n": 2, "m": 3}, LESS),
+        ({"n": 2, "m": 3}, {"n": 2, "m": 6}, STRICTER),
+        ({"n": 2, "m": 6}, {"n": 3, "m": 6}, LESS),
+    ],
+)
+def test_limits_by_state(old: dict[str, Any], new: dict[str, Any], verdict: Strictness) -> None:
+    """With regimes no level has one limit, so nothing but the parameter shows that it moved."""
+    regime = {"state_tag": "e.S", "normal": ["1"], "regimes": ["start-up; state 2; high 9.8"]}
+
+    def rule(params: dict[str, Any]) -> Revision:
+        return asked("limits_by_state", (TANK, STATE), id="limits", params={**regime, **params})
+
+    assert not check_rules(rule(old)) and not check_rules(rule(new))
+    moved = sum(old.get(name) != new.get(name) for name in old | new)
+    assert [strictness for strictness, _ in said(between(rule(old), rule(new)))] == [verdict] * moved
