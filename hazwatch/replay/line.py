@@ -10,12 +10,13 @@ import msgspec
 from schemas.alarms import Transition
 from schemas.changes import Basis, ConditionChange
 from schemas.quality import Quality
+from schemas.text import Text
 from schemas.time import to_iso
 
 
 class Line(msgspec.Struct, frozen=True):
     """`at` is the time of the reading that made it, or at which a delay or a silence ended; `received_at` that of the
-    record. Times are ISO 8601 in UTC."""
+    record. Times are ISO 8601 in UTC. `text` is what the alarm says to people."""
 
     at: str
     received_at: str
@@ -35,6 +36,7 @@ class Line(msgspec.Struct, frozen=True):
     state: str
     limit: float | None
     onset: str
+    text: Text
 
 
 class Happened(NamedTuple):
@@ -79,4 +81,5 @@ def line_of(one: Happened) -> Line:
         state=str(alarm.state),
         limit=alarm.limit,
         onset=to_iso(alarm.onset_ns),
+        text=alarm.text,
     )
