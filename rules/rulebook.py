@@ -32,6 +32,9 @@ DEFAULT_RULES = tuple(Rule(id=name, kind=name) for name in ("limits", "stale", "
 """What every tag is asked unless the configuration has a rule of the same id."""
 LIMITING = ("limits", "limits_by_state")
 """The kinds that watch the limits of the tag list."""
+MOST = 1e15
+LONGEST_S = 1e9
+"""No parameter is larger, and no time among them longer (31 years): what is larger passes 64 bits when it is added."""
 RESERVED = ("clock", "link", "record", "rule")
 """Rule ids under which the fold speaks of itself (`rules.faults`)."""
 
@@ -172,12 +175,15 @@ class _Compiler:
             known = ", ".join(kind.params.__struct_fields__) or "none"
             self._problem(f"{path}.params", str(error), f"parameters of kind {kind.name}: {known}")
             return None
+        beyond = list(_beyond(params))
         params = kind.bind(params, self.revision)
         asked = [t for t in self.live if matches(rule, t)]
         if not asked and self.live and rule not in DEFAULT_RULES:
             self._problem(f"{path}.tags", "no tag matches", f"it asks for {', '.join((*rule.tags, *rule.measures))}")
         found = [problem for tag in asked for problem in kind.check(tag, params)]
         found += [problem for cell in _cells(asked).values() for problem in kind.check_cell(cell, params)]
+        told = {problem.path for problem in found}
+        found += (problem for problem in beyond if problem.path not in told)
         for problem in {str(problem): problem for problem in found}.values():  # what is wrong everywhere is told once
             self._problem(f"{path}.{problem.path}", problem.message, problem.cure)
         return None if self.problems else self._compile(rule, kind, params, tags, links)
@@ -270,6 +276,14 @@ def matches(rule: Rule, tag: Tag) -> bool:
     if rule.measures and tag.measure not in rule.measures:
         return False
     return any(fnmatchcase(tag.name, pattern) for pattern in rule.tags)
+
+
+def _beyond(params: Any) -> Iterator[Problem]:
+    """Numbers that no kind can reckon with."""
+    for field in params.__struct_fields__:
+        given, most = getattr(params, field), LONGEST_S if field.endswith("_s") else MOST
+        if isinstance(given, int | float) and not abs(given) <= most:
+            yield Problem.of(f"params.{field}", f"{given:g} is too large, or no number", f"at most {most:g}")
 
 
 def _cells(tags: Iterable[Tag]) -> Mapping[str, list[Tag]]:

@@ -189,6 +189,8 @@ def _measured(tag: Tag) -> Iterator[Problem]:
 
 
 _NUMBERS = ("range_low", "range_high", "resolution", "height_m", "x_m", "y_m", "deadband", "response_s")
+LONGEST_S = 1e9
+"""31 years: longer times add up past 64 bits of nanoseconds."""
 _TIMES = ("period_s", "lateness_s", "stale_s", "on_delay_s", "off_delay_s")
 
 
@@ -198,6 +200,10 @@ def _finite(tag: Tag) -> Iterator[Problem]:
     for name, value in given.items():
         if value is not None and not math.isfinite(value):
             yield Problem.of(f"{path}.{name}", f"{value} is not a finite number", "write a number")
+    for name in _TIMES:
+        if LONGEST_S < given[name] < math.inf:
+            message = f"{given[name]:g} s is longer than anything that can be watched"
+            yield Problem.of(f"{path}.{name}", message, f"at most {LONGEST_S:g} s")
     if not all(math.isfinite(v) for v in tag.bad_values):
         yield Problem.of(f"{path}.bad_values", "a bad value is not finite", "NaN is always bad; list numbers only")
 

@@ -44,6 +44,17 @@ def test_every_problem_of_every_rule_is_told_at_once() -> None:
     assert said.count("rules[e]") == 1, "a parameter that is wrong for every tag is told once"
 
 
+@pytest.mark.parametrize("given", [2e9, 1e300, float("inf"), float("nan"), 10**25])
+def test_numbers_that_nobody_can_reckon_with_are_problems(given: float) -> None:
+    """Of whatever kind: a check must not end in a traceback."""
+    for name, kind in kinds().items():
+        example = kind.examples[0]
+        for field in (f.name for f in msgspec.structs.fields(kind.params) if f.name.endswith("_s")):
+            rule = Rule(id="one", kind=name, params={**example.params, field: given})
+            found = check_rules(Revision(number=1, parks=(), tags=example.tags, rules=(rule,)))
+            assert any(p.path == f"rules[one].params.{field}" for p in found), (name, field, found)
+
+
 def test_a_tag_with_limits_that_no_rule_looks_at_is_a_problem() -> None:
     said = [str(p) for p in check_rules(ruled(Rule(id="limits", kind="limits", tags=("CO-*",))))]
     assert said == [

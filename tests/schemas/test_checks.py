@@ -161,6 +161,11 @@ def test_a_limit_that_is_not_finite() -> None:
     assert "tags[CO-101].high" in paths(check(with_limits(high=float("nan"))))
 
 
+def test_times_that_pass_64_bits() -> None:
+    assert paths(check(with_tag(stale_s=1e12))) == ["tags[CO-101].stale_s"]
+    assert "tags[CO-101].off_delay_s" in paths(check(with_tag(off_delay_s=float("nan"))))
+
+
 def test_all_problems_at_once() -> None:
     broken = with_tag(unit="furlong", cas="", enterprise="nobody", period_s=0.0, hazard_source="", equipment="")
     assert {p.path for p in check(broken)} == {
