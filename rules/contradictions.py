@@ -18,9 +18,11 @@ import msgspec
 from rules.kinds import Kind, Planned, kinds
 from rules.rulebook import (
     DEFAULT_RULES,
+    WILD,
     CompiledRule,
     Rulebook,
     RuleProblems,
+    asked_by,
     compile_rules,
     matches,
     rules_of,
@@ -32,7 +34,6 @@ from schemas.registry import Limits, Measure, Revision, Rule, Tag
 from schemas.setpoints import SIDES
 from schemas.units import UnitError, conversion
 
-_WILD = re.compile(r"[*?\[]")
 _OF_RULE = re.compile(r"rules\[(.*?)\]")
 _NO_CELLS = Kind.__dataclass_fields__["check_cell"].default
 _SHOWN = 4
@@ -70,18 +71,6 @@ def live(revision: Revision) -> list[Tag]:
     return [tag for tag in revision.tags if not tag.retired]
 
 
-def asked_by(rule: Rule, tags: Sequence[Tag]) -> list[Tag]:
-    """Those of the tags that the rule is asked of, as `rules.rulebook.matches` has it, quick for long lists."""
-    plain = {pattern for pattern in rule.tags if not _WILD.search(pattern)}
-    wild = [pattern for pattern in rule.tags if pattern not in plain]
-    return [
-        tag
-        for tag in tags
-        if (not rule.measures or tag.measure in rule.measures)
-        and (tag.name in plain or any(fnmatchcase(tag.name, pattern) for pattern in wild))
-    ]
-
-
 def names(tags: Iterable[Tag]) -> str:
     """The first few names, and how many more there are."""
     told = list(dict.fromkeys(tag.name for tag in tags))
@@ -91,7 +80,7 @@ def names(tags: Iterable[Tag]) -> str:
 
 def exact(rule: Rule) -> bool:
     """Whether the rule names its tags one by one."""
-    return not any(_WILD.search(pattern) for pattern in rule.tags)
+    return not any(WILD.search(pattern) for pattern in rule.tags)
 
 
 def looks_at_several(kind: Kind) -> bool:
@@ -106,12 +95,12 @@ def _named(revision: Revision) -> Iterator[Problem]:
     """Names and patterns that mean no tag. That no tag at all is asked is told by the rulebook."""
     tags = {tag.name: None for tag in live(revision)}
     for rule in revision.rules:
-        meant = {p for p in rule.tags if p in tags or (_WILD.search(p) and any(fnmatchcase(n, p) for n in tags))}
+        meant = {p for p in rule.tags if p in tags or (WILD.search(p) and any(fnmatchcase(n, p) for n in tags))}
         for pattern in rule.tags if meant else ():
             if pattern in meant:
                 continue
             path = f"rules[{rule.id}].tags"
-            if _WILD.search(pattern):
+            if WILD.search(pattern):
                 yield Problem.of(path, f"no tag is called {pattern!r}", "correct the pattern or take it out")
                 continue
             close = get_close_matches(pattern, tags, n=1)

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from rules.contradictions import asked_by, exact, live, looks_at_several, names, trusted
+from rules.contradictions import exact, live, looks_at_several, names, trusted
 from rules.kinds import Kind
-from rules.rulebook import CompiledRule, Rulebook, Watched, rules_of
+from rules.rulebook import CompiledRule, Rulebook, Watched, asked_by, rules_of
 from schemas.advice import LONGEST_GAS_DELAY_S
 from schemas.changes import AlarmClass
 from schemas.problems import Problem

@@ -6,6 +6,7 @@ problems of all rules are reported at once.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ LIMITING = ("limits", "limits_by_state")
 MOST = 1e15
 LONGEST_S = 1e9
 """No parameter is larger, and no time among them longer (31 years): what is larger passes 64 bits when it is added."""
+WILD = re.compile(r"[*?\[]")
+"""What makes a pattern of a name."""
 RESERVED = ("clock", "link", "record", "rule")
 """Rule ids under which the fold speaks of itself (`rules.faults`)."""
 
@@ -177,7 +180,7 @@ class _Compiler:
             return None
         beyond = list(_beyond(params))
         params = kind.bind(params, self.revision)
-        asked = [t for t in self.live if matches(rule, t)]
+        asked = asked_by(rule, self.live)
         if not asked and self.live and rule not in DEFAULT_RULES:
             self._problem(f"{path}.tags", "no tag matches", f"it asks for {', '.join((*rule.tags, *rule.measures))}")
         found = [problem for tag in asked for problem in kind.check(tag, params)]
@@ -189,7 +192,7 @@ class _Compiler:
         return None if self.problems else self._compile(rule, kind, params, tags, links)
 
     def _compile(self, rule: Rule, kind: Kind, params: Any, tags: Sequence[Tag], links: Sequence[str]) -> CompiledRule:
-        cells = _cells(t for t in tags if matches(rule, t))
+        cells = _cells(asked_by(rule, tags))
         planned = [p for cell in cells.values() for p in kind.plan(cell, params)]
         place_of = {t.number: i for i, t in enumerate(tags)}
         concerned: list[list[tuple[int, int]]] = [[] for _ in tags]
@@ -261,9 +264,10 @@ class _Compiler:
     def _unwatched(self) -> None:
         """A tag with limits that no rule looks at would be a silence that somebody trusts."""
         limiting = [r for r in rules_of(self.revision) if r.kind in LIMITING]
+        watched = {tag.number for rule in limiting for tag in asked_by(rule, self.live)}
         for tag in self.live:
             given = any(getattr(tag.limits, f) is not None for f in tag.limits.__struct_fields__)
-            if given and not any(matches(r, tag) for r in limiting):
+            if given and tag.number not in watched:
                 message = "it has limits, but no rule of kind limits is asked of it"
                 self._problem(f"tags[{tag.name}]", message, "widen the tags of a rule of kind limits")
 
@@ -273,9 +277,19 @@ class _Compiler:
 
 def matches(rule: Rule, tag: Tag) -> bool:
     """Whether the rule is asked of the tag: by the patterns over names and, when given, by measure."""
-    if rule.measures and tag.measure not in rule.measures:
-        return False
-    return any(fnmatchcase(tag.name, pattern) for pattern in rule.tags)
+    return bool(asked_by(rule, (tag,)))
+
+
+def asked_by(rule: Rule, tags: Iterable[Tag]) -> list[Tag]:
+    """Those of the tags that the rule is asked of. Names without a wildcard are looked up, however many they are."""
+    plain = {pattern for pattern in rule.tags if not WILD.search(pattern)}
+    wild = [pattern for pattern in rule.tags if pattern not in plain]
+    return [
+        tag
+        for tag in tags
+        if (not rule.measures or tag.measure in rule.measures)
+        and (tag.name in plain or any(fnmatchcase(tag.name, pattern) for pattern in wild))
+    ]
 
 
 def _beyond(params: Any) -> Iterator[Problem]:
