@@ -32,6 +32,12 @@ from schemas.units import fits
 
 Basis = Literal["published", "memory", "engineering judgement"]
 Need = Literal["must", "should", "may"]
+AMBIENT = re.compile(
+    r"环境|车间|厂房|库房|房间|泵房|机房|室内|操作室|控制室|分析室|配电室|场所|作业|岗位|走廊|区域"
+    r"|[一二三四五六七八九十\d] ?[层楼]|ambient|workplace|workshop|\b(?:room|area|indoor|building|floor)\b",
+    re.IGNORECASE,
+)
+"""A detector that is called so measures the air of a place, never the gas in a pipe."""
 PLACE = re.compile(r"\{(\w+)\}")
 """In a rule's parameters, `{id}` stands for the tag of that expectation."""
 
@@ -88,6 +94,8 @@ class Expect(Struct, frozen=True, kw_only=True):
             return False
         if self.gas and gas_class(tag.cas) is not GasClass(self.gas):
             return False
+        if self.profile == "none" and self.measure is Measure.GAS and AMBIENT.search(told(tag)):
+            return False  # what people breathe keeps its limits
         return not self.words or any(re.search(word, told(tag), re.IGNORECASE) for word in self.words)
 
 

@@ -268,3 +268,27 @@ def test_whatever_is_on_the_list_the_proposal_passes_check(
         for tag, cell in zip(chosen, cells, strict=False)
     ]
     proposal(tmp_path, tag_list(tags))
+
+
+@pytest.mark.parametrize(
+    ("title", "limits"),
+    [
+        ("加氢车间一层环境氧气", (19.5, 23.5)),
+        ("加氢厂房氧含量", (19.5, 23.5)),
+        ("加氢釜旁氧气", (19.5, 23.5)),
+        ("加氢釜气相氧含量", (None, None)),
+        ("循环氢氧含量", (None, None)),
+    ],
+)
+def test_what_people_breathe_keeps_its_limits(
+    tmp_path: Path, title: str, limits: tuple[float | None, float | None]
+) -> None:
+    """Oxygen in hydrogen is judged otherwise than oxygen in a room, and only words tell them apart."""
+    tags = (
+        HEAD
+        + "H2-1,加氢釜顶可燃气体,works,hydrogenation,gas,1333-74-0,%LEL,0,100,,\n"
+        + f"O2-1,{title},works,hydrogenation,gas,7782-44-7,%VOL,0,30,,\n"
+    )
+    out, _ = proposal(tmp_path, tags)
+    (oxygen,) = (tag for tag in load_config(out).revision.tags if tag.name == "O2-1")
+    assert (oxygen.limits.low, oxygen.limits.high) == limits
