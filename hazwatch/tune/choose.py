@@ -1,11 +1,12 @@
 """Which of the settings that were tried is proposed, and what stands beside it to choose from.
 
-The rule, in the order of its parts: (1) no real excursion that is found now may be missed; (2) of those the settings
-that end the chattering and leave at most a tenth of the alarms in bursts and fleeting alarms, or if there is none those
-that leave fewest; (3) of those the settings under which no false alarm stands longer than now, if there are such: a
-deadband alone would turn an alarm that chatters near its limit into one that stands for hours; (4) of those the
-shortest on-delay, because only that makes alarms later; (5) then the fewest false alarms and the least time in alarm
-without a real excursion; (6) then the shortest off-delay and the smallest deadband. It is a choice of ours.
+The rule, in the order of its parts: (1) no real excursion that is found now may be missed, nor the second level in one
+where it is told now; (2) of those the settings that end the chattering and leave at most a tenth of the alarms in
+bursts and fleeting alarms, or if there is none those that leave fewest; (3) of those the settings under which no false
+alarm stands longer than now, if there are such: a deadband alone would turn an alarm that chatters near its limit into
+one that stands for hours; (4) of those the shortest on-delay, because only that makes alarms later; (5) then the fewest
+false alarms and the least time in alarm without a real excursion; (6) then the shortest off-delay and the smallest
+deadband. It is a choice of ours.
 """
 
 from __future__ import annotations
@@ -62,11 +63,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keeping(now: Outcome, tried: Iterable[Outcome]) -> list[Outcome]:
-    """The outcomes, marked by whether they keep every real excursion that is found now."""
-    return [
-        msgspec.structs.replace(one, keeps=all(a.found >= b.found for a, b in zip(one.sides, now.sides, strict=True)))
-        for one in tried
-    ]
+    """The outcomes, marked by whether they keep every real excursion that is found now, and every level told in one."""
+
+    def kept(one: Outcome) -> bool:
+        both = zip(one.sides, now.sides, strict=True)
+        return all(a.found >= b.found and a.reached >= b.reached for a, b in both)
+
+    return [msgspec.structs.replace(one, keeps=kept(one)) for one in tried]
 
 
 def best(now: Outcome, tried: Sequence[Outcome]) -> Outcome:

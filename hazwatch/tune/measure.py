@@ -33,7 +33,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     `calls` are alarms that call for attention, `false` those at which no excursion was real, `bursts` how often they
     chatter (3 times or more in a minute), `chattering` the alarms in these, `fleeting` those that ended within a
     minute. `in_vain` is the share of the whole time in which an alarm stood before a real excursion, or without one;
-    what it stands on behind one is not in there. `found` and `missed` count real excursions. `far` is the share of the
+    what it stands on behind one is not in there. `found` and `missed` count real excursions, `reached` those in which
+    the second level was told too. `far` is the share of the
     time without a real excursion in which the alarm stood, `mar` the share of real excursions' time in which it did
     not; None where there was no such time.
     `delay_s` is how long after the beginning of a real excursion the alarm came, on average over those found.
@@ -48,6 +49,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     in_vain: float
     found: int
     missed: int
+    reached: int
     far: float | None
     mar: float | None
     delay_s: float | None
@@ -62,6 +64,7 @@ def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: i
     chatter = [at for raised, _ in levels for at in frequent(raised.tolist())]
     bursts = runs(sorted(chatter))
     windows = union((a - lead_ns, b) for a, b in side.real)
+    higher = union(_spells(levels[-1], end)) if len(levels) > 1 else []
     delays = [found for a, b in side.real if (found := _delay(stood, a, b, lead_ns)) is not None]
     normal = without([(begin, end)], windows)
     abnormal = within(side.real, begin, end)
@@ -77,6 +80,7 @@ def told(samples: Samples, side: Side, setting: Setting, gap_ns: int, lead_ns: i
         in_vain=vain_ns / (end - begin) if end > begin else 0.0,
         found=len(delays),
         missed=len(side.real) - len(delays),
+        reached=sum(_delay(higher, a, b, 0) is not None for a, b in side.real),
         far=common(stood, normal) / normal_ns if normal_ns else None,
         mar=1 - common(stood, abnormal) / abnormal_ns if abnormal_ns else None,
         delay_s=sum(delays) / len(delays) / SECOND if delays else None,

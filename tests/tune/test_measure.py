@@ -55,3 +55,12 @@ def test_fleeting_and_bursts() -> None:
     values = [40.0] * 10 + [60.0, 40.0] * 3 + [40.0] * 120 + [60.0] * 61 + [40.0] * 5 + [60.0] * 3
     found = told(of(values), Side("high", 1.0, (LIMIT,), ()), Setting(0.0, 0.0, 0.0), GAP)
     assert (found.calls, found.bursts, found.chattering, found.fleeting) == (5, 1, 3, 3)
+
+
+def test_a_second_level_within_a_real_excursion_is_not_given_up() -> None:
+    values = [40.0] * 10 + [60.0] * 30 + [90.0] * 4 + [60.0] * 30 + [40.0] * 10 + [90.0] * 2 + [40.0] * 10
+    real = ((START + 10 * SECOND, START + 74 * SECOND),)
+    for on_delay_s, reached in ((0.0, 1), (4.0, 1), (5.0, 0)):
+        found = told(of(values), Side("high", 1.0, (LIMIT, 80.0), real), Setting(0.0, on_delay_s, 0.0), GAP)
+        assert (found.found, found.reached) == (1, reached)
+    assert told(of(values), Side("high", 1.0, (LIMIT,), real), Setting(0.0, 0.0, 0.0), GAP).reached == 0

@@ -118,7 +118,16 @@ def test_what_a_rule_sets_for_all_is_not_tuned_at_the_tag() -> None:
 
 
 def told(**changes: Any) -> Told:
-    counts = {"calls": 1, "false": 0, "bursts": 0, "chattering": 0, "fleeting": 0, "found": 1, "missed": 0}
+    counts = {
+        "calls": 1,
+        "false": 0,
+        "bursts": 0,
+        "chattering": 0,
+        "fleeting": 0,
+        "found": 1,
+        "missed": 0,
+        "reached": 1,
+    }
     return Told(**{"side": "high", **counts, "in_vain": 0.0, "far": 0.0, "mar": 0.0, "delay_s": 0.0, **changes})
 
 
@@ -134,6 +143,7 @@ NOW = outcome(0, bursts=2, chattering=20, fleeting=20, false=20)
     [
         (outcome(3), [outcome(5), outcome(10)]),
         (outcome(5), [outcome(0, found=0, missed=1)]),
+        (outcome(5), [outcome(0, reached=0)]),
         (outcome(3, fleeting=4), [outcome(0, fleeting=5), outcome(5)]),
         (outcome(5, fleeting=5), [outcome(3, fleeting=7)]),
         (outcome(5), [outcome(0, deadband=2, in_vain=0.2), outcome(3, in_vain=0.01)]),
@@ -145,6 +155,7 @@ NOW = outcome(0, bursts=2, chattering=20, fleeting=20, false=20)
     ids=[
         "delay",
         "keeps",
+        "keeps the second level",
         "a tenth",
         "least left",
         "stands longer",
