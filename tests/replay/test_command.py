@@ -83,8 +83,8 @@ def test_at_a_speed_it_keeps_pace_and_writes_as_it_goes(site: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 2, "give recordings, or --log with a data directory"),
-        (("recording.csv", "--log", "."), 2, "give recordings, or --log with a data directory"),
+        ((), 2, "give recordings, or --log or --history with a data directory"),
+        (("recording.csv", "--log", "."), 2, "give recordings, or --log or --history with a data directory"),
         (("recording.csv", "--speed", "fast"), 2, "--speed 'fast' is neither a positive number nor max"),
         (("recording.csv", "--speed", "0"), 2, "--speed '0' is neither a positive number nor max"),
         (("nowhere.csv",), 2, "'nowhere.csv' does not exist"),
