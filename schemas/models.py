@@ -19,6 +19,8 @@ import msgspec
 FORMAT = 1
 """The version of the form of models that this program writes and reads."""
 MOST_INPUTS, MOST_COLUMNS, MOST_COMPONENTS, MOST_LAGS, MOST_HARMONICS = 128, 256, 64, 2, 2
+SHORTEST_STEP_S, LONGEST_STEP_S, MOST_HELD = 0.001, 86_400.0, 100_000
+"""Steps that a fold can count in nanoseconds, and how many of them a reading may hold for: it goes through each."""
 CHARTS = ("t2", "spe", "distance", "slow_spe", "slow_distance")
 """What is judged, in the order of `Model.limits`."""
 
@@ -107,5 +109,9 @@ def faults(model: Model) -> Iterator[tuple[str, str, str]]:
     numbers += [n for one in model.inputs for n in (one.mean, one.low, one.high)]
     if not (all(0 < n < math.inf for n in positive) and all(map(math.isfinite, numbers)) and model.rest >= 0):
         yield "loadings", "a scale, variance or limit is not positive, or a number is missing", again
+    elif not SHORTEST_STEP_S <= model.step_s <= LONGEST_STEP_S:
+        yield "step_s", f"steps of {model.step_s:g} s", f"{SHORTEST_STEP_S:g} to {LONGEST_STEP_S:g} s; {again}"
+    elif max((one.hold_s for one in model.inputs), default=0.0) > MOST_HELD * model.step_s:
+        yield "inputs", f"a reading holds for more than {MOST_HELD} steps", again
     if model.weight > 1:
         yield "weight", f"{model.weight:g} is no weight for a sample", "above 0, at most 1"

@@ -51,3 +51,5 @@ def read_model(file: Path) -> Model:
         return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Model)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ValueError(f"it is not a model ({error})") from None
+    except RecursionError:
+        raise ValueError("it is not a model (brackets within brackets without end)") from None

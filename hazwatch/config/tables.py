@@ -43,6 +43,8 @@ def read_toml(file: Path, shown: str) -> tuple[dict[str, Any], list[Problem]]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return {}, [Problem.of(shown, str(error), "correct the line; nothing after it was read")]
+    except RecursionError:
+        return {}, [Problem.of(shown, "brackets within brackets without end", "close what was opened")]
     return tables, [
         Problem.of(f"{shown}: {path}", f"{value} is not a finite number", "write a number")
         for path, value in _floats(tables, "")

@@ -113,6 +113,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read" in str(read_toml(file, "h.toml")[1][0])
     file.write_bytes("[park]\nname = '园区'".encode("gbk"))
     assert "not UTF-8" in str(read_toml(file, "h.toml")[1][0])
+    file.write_text("a = " + "[" * 50_000)
+    assert "brackets" in str(read_toml(file, "h.toml")[1][0])
     file.write_text("[park]\nid = \n")
     assert "line 2" in str(read_toml(file, "h.toml")[1][0])
     file.write_bytes(b"\xef\xbb\xbf[park]\r\nid = 'a'\r\n")

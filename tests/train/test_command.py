@@ -98,6 +98,7 @@ def test_several_cells_need_a_choice(tmp_path: Path) -> None:
         (None, "cannot be read"),
         ("name = 3\n", "it is not a model"),
         ("[[", "it is not a model"),
+        ("name = " + "[" * 50_000, "it is not a model"),
     ],
 )
 def test_a_file_that_is_no_model(tmp_path: Path, text: str | None, wanted: str) -> None:

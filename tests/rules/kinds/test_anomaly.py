@@ -304,6 +304,13 @@ def test_a_model_can_stand_in_the_parameters() -> None:
         ({"main": 0}, "loadings"),
         ({"ridge": 0.0}, "loadings"),
         ({"weight": 1.5}, "weight"),
+        ({"step_s": 1e-10}, "step_s"),
+        ({"step_s": 1e12}, "step_s"),
+        (
+            {"step_s": 0.001, "inputs": (*model(2).inputs, msgspec.structs.replace(model(3).inputs[2], hold_s=1e6))},
+            "inputs",
+        ),
+        ({"inputs": ()}, "inputs"),
         ({"inputs": (*model(2).inputs, model(2).inputs[0])}, "inputs"),
     ],
 )
