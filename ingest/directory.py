@@ -94,7 +94,8 @@ def columns(part: Part, decoded: Decoded) -> Columns:
 class Directory:
     """The registry as ingest needs it, under one revision, or two while the newer one is being activated (LAWS C3).
 
-    Immutable but for its own cache; a new revision is a new directory.
+    Immutable but for its own cache; a new revision is a new directory. `misplaced` collects, once for each tag, what
+    was found while planning: the link over which a tag is read, where the tag list gives it another.
     """
 
     def __init__(self, revisions: Sequence[Revision], sources: Sequence[SourceConfig], partitions: int) -> None:
@@ -111,6 +112,7 @@ class Directory:
         self._fed_links = frozenset(link for link, _ in self._heartbeats)
         self._plans: dict[tuple[str, str, Names], Plan] = {}
         self._by_topic: dict[str, SourceConfig | None] = {}
+        self.misplaced: dict[str, tuple[str, str]] = {}
 
     @classmethod
     def of(
@@ -220,6 +222,7 @@ class Directory:
 
     def _planned(self, source: SourceConfig, topic: str, names: Names) -> Plan:
         name_of = _namer(source, topic)
+        link = self.links.of(source, topic)
         enterprise = topics.filled(source.enterprise, topic)
         units = names.units or ("",) * len(names.keys)
         written = 0
@@ -228,10 +231,14 @@ class Directory:
         for row, (key, unit) in enumerate(zip(names.keys, units, strict=True)):
             if key in source.ignore:
                 continue
-            answer = self._resolve(source, key, unit, name_of(key), enterprise)
+            name = name_of(key)
+            answer = self._resolve(source, key, unit, name, enterprise)
             if isinstance(answer, Refused):
                 refused.append((row, answer))
                 continue
+            tag = self._revisions[0].get(name)
+            if tag is not None and tag.link != link and not source.history:
+                self.misplaced.setdefault(name, (link, tag.link))
             written += 1
             for target in answer:
                 rows.setdefault(target.partition, []).append((row, target))

@@ -15,6 +15,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 
 import msgspec
 
@@ -95,6 +96,7 @@ class Ingest:
         self._settled = asyncio.Event()
         self._settled.set()
         self._paused = False
+        self._told_misplaced: tuple[Directory, int] = directory, 0
         self._taken: Counter[str] = Counter()
         self._readings: Counter[str] = Counter()
 
@@ -353,6 +355,7 @@ class Ingest:
         while self._intake.statuses.news:
             link, up, by = self._intake.statuses.news.popleft()
             log.warning("the gateway of link %r is %s (by %s)", link, "up" if up else "down", by)
+        self._tell_misplaced()
         for name, counter in (("hazwatch_messages_total", self._taken), ("hazwatch_readings_total", self._readings)):
             for source, amount in counter.items():
                 self._metrics.count(name, amount, source=source)
@@ -362,6 +365,14 @@ class Ingest:
         self._intake.rejected.clear()
         self._metrics.gauge("hazwatch_ingest_in_flight", len(self._acks))
         self._metrics.gauge("hazwatch_mqtt_connected", int(self._mqtt.up))
+
+    def _tell_misplaced(self) -> None:
+        """Tags whose silence is judged by the heartbeats of another path than the one that their readings come by."""
+        directory = self._intake.directory
+        told = self._told_misplaced[1] if self._told_misplaced[0] is directory else 0
+        for name, (came, given) in islice(directory.misplaced.items(), told, None):
+            log.warning("readings of %r come over link %r, but the tag list says %r: correct one", name, came, given)
+        self._told_misplaced = directory, len(directory.misplaced)
 
 
 def _topics(directory: Directory) -> tuple[list[str], tuple[str, ...]]:

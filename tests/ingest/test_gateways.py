@@ -208,3 +208,38 @@ async def test_without_a_status_a_gateway_counts_as_up_and_without_a_broker_none
         await asyncio.to_thread(mosquitto.start)
         await said_up(world.log, "gw1", True, within_s=40)
         assert await is_up(world.log, "gw2") is False, "a broker that was away brings no gateway back"
+
+
+async def test_a_status_that_comes_while_the_log_is_away_is_not_lost(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """It is not acknowledged, so it comes again."""
+    async with (
+        running(mosquitto.port, tmp_path, [GATEWAYS], registry=REGISTRY) as world,
+        publisher(mosquitto.port) as gateway,
+    ):
+        await said_up(world.log, "gw1", True)
+        world.log.cut = True
+        await asyncio.to_thread(gateway.publish, "park/metal/gw2/up", '{"two-a": 1}')
+        await eventually(lambda: not world.ingest.log_reachable, "the outage is noticed")
+        await asyncio.to_thread(gateway.publish, "park/metal/gw1/status", "offline")
+        world.log.cut = False
+        await said_up(world.log, "gw1", False)
+        assert await is_up(world.log, "gw2") is True
+
+
+async def test_a_tag_that_comes_over_another_link_is_told_once(
+    mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        running(mosquitto.port, tmp_path, [GATEWAYS], registry=REGISTRY),
+        publisher(mosquitto.port) as gateway,
+    ):
+
+        def warned() -> list[str]:
+            return [text for text in caplog.messages if "tag list" in text]
+
+        await asyncio.to_thread(gateway.publish, "park/metal/gw1/up", '{"two-a": 1}')
+        await eventually(lambda: len(warned()) == 1, "the first is told")
+        await asyncio.to_thread(gateway.publish, "park/metal/gw1/up", '{"two-a": 1, "two-b": 2}')
+        await eventually(lambda: len(warned()) == 2, "and the second")
+        assert ["'gw1'" in text and "'gw2'" in text for text in warned()] == [True, True]
+        assert "'two-a'" in warned()[0] and "'two-b'" in warned()[1]

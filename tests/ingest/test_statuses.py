@@ -227,3 +227,14 @@ def test_a_tag_whose_link_no_source_feeds_is_told() -> None:
     assert Directory.of(revision(tags=tags), [], 8).problems() == [], "without any source there is nothing to say yet"
     unused = Directory.of(revision(tags=(tag(6, "co-6"),)), [GATEWAYS], 8).problems()
     assert any("no tag has the link '{2}/{3}'" in text for text in unused)
+
+
+def test_a_tag_that_comes_over_another_link_than_its_own_is_found() -> None:
+    world = World(GATEWAYS, replace(GATEWAYS, name="old", topic="park/+/+/backfill", history=True))
+    world.send("park/metal/gw1/up", '{"co-1": 1, "co-2": 1}')
+    assert world.directory.misplaced == {}
+    world.send("park/metal/gw1/backfill", '[{"tag": "co-3", "value": 1, "time": 1767225600000}]')
+    assert world.directory.misplaced == {}, "history says nothing about silence"
+    world.send("park/metal/gw1/up", '{"co-1": 1, "co-3": 1}')
+    world.send("park/metal/gw9/up", '{"co-3": 1}')
+    assert world.directory.misplaced == {"co-3": ("metal/gw1", "metal/gw2")}
