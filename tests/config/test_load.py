@@ -186,6 +186,16 @@ def test_sources_and_registry_know_each_other(tmp_path: Path) -> None:
     assert found == ["hazwatch.toml: [[source]][1].map.a: no tag is called 'CO-999'"]
 
 
+def test_a_tag_whose_link_no_source_can_be_is_told_by_its_row(tmp_path: Path) -> None:
+    """Every gateway is a link of its own; one row names a gateway that no topic can."""
+    text = SMALL.replace('enterprise = "metal"\n\n[[channel]]', 'enterprise = "metal"\nlink = "gw-{3}"\n\n[[channel]]')
+    header, row = TAGS.splitlines()
+    good = f"{header},link\n{row},gw-1\n{row.replace('CO-101', 'CO-102')},gw-2\n"
+    assert {tag.link for tag in load_config(write(tmp_path, text, good)).revision.tags} == {"gw-1", "gw-2"}
+    (found,) = refused(write(tmp_path, text, good.replace("gw-2", "gw/2")))
+    assert found.startswith("tags.csv: row 3, column link (CO-102): no source feeds 'gw/2'")
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
