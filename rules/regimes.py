@@ -114,7 +114,11 @@ def read(line: str) -> Regime:
     name, *conditions, limits = parts
     states, begins, ends, days = ANY, -1, -1, EVERY_DAY
     for condition in conditions:
-        if condition.casefold().startswith("state"):
+        by_state = condition.casefold().startswith("state")
+        if (states != ANY) if by_state else (begins >= 0):
+            cure = "write hours with their days in one part, and a regime for each of several hours"
+            raise Unclear(f"{condition[:40]!r} says a second time when it applies", cure)
+        if by_state:
             states = states_of(condition[5:].lstrip("s ").split(","))
         else:
             begins, ends, days = _hours(condition)
@@ -143,7 +147,7 @@ def _hours(written: str) -> tuple[int, int, int]:
     if found is not None:
         hour, minute, to_hour, to_minute = map(int, found.groups())
         begins, ends = hour * HOUR + minute * MINUTE, to_hour * HOUR + to_minute * MINUTE
-        if not (begins < DAY and ends <= DAY and minute < 60 and to_minute < 60):
+        if not (begins < DAY and ends <= DAY and minute < 60 and to_minute < 60 and begins != ends):
             raise Unclear(f"{found.group()} are no hours of a day", "00:00 to 24:00")
         text = text[found.end() :]
     days = _days(text.replace(" ", "")) if text.strip() else EVERY_DAY
