@@ -25,6 +25,7 @@ def doubts(revision: Revision, book: Rulebook) -> Iterator[Problem]:
     for compiled in book.rules:
         yield from _unwatched(compiled, revision)
         yield from _delays(compiled)
+        yield from _warm_ups(compiled)
         yield from _milder(compiled)
     yield from _twice(book, {rule.id for rule in revision.rules})
     yield from _silences(revision)
@@ -54,6 +55,19 @@ def _delays(compiled: CompiledRule) -> Iterator[Problem]:
         longest = max(w.plan.on_delay_s for w in compiled.watched)
         path = f"rules[{compiled.rule.id}].params.on_delay_s"
         yield Problem.of(path, f"gas alarms of {names(late)} wait {longest:g} s", f"{LONGEST_GAS_DELAY_S:g} s or less")
+
+
+def _warm_ups(compiled: CompiledRule) -> Iterator[Problem]:
+    """Gas points that are taken for cold after a silence: for so long a limit that is reached is a warning only."""
+    warm_s = compiled.rule.params.get("warm_up_s")
+    if not isinstance(warm_s, int | float) or not warm_s > LONGEST_GAS_DELAY_S:
+        return
+    gas = list({w.tag.number: w.tag for w in compiled.watched if w.tag.measure is Measure.GAS}.values())
+    if gas:
+        silent_s = min(tag.stale_s for tag in gas)
+        path = f"rules[{compiled.rule.id}].params.warm_up_s"
+        message = f"after {silent_s:g} s of silence gas alarms of {names(gas)} wait up to {warm_s:g} s"
+        yield Problem.of(path, message, "the shortest time that the detector's manual asks for, and a longer stale_s")
 
 
 def _own_delay(watched: Watched) -> float:

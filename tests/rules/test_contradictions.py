@@ -252,6 +252,20 @@ def test_a_detector_that_is_alone_in_its_cell() -> None:
     ]
 
 
+def test_gas_alarms_that_wait_for_a_warm_up() -> None:
+    def told(**params: Any) -> list[str]:
+        found = revision(rule("limits_by_state", "*-1", id="limits", **params), tags=(CO_1, PT_1))
+        book, problems = judge(found)
+        assert book is not None and not problems
+        return [str(p) for p in doubts(found, book) if "warm" in p.path]
+
+    assert told() == []
+    assert told(warm_up_s=120.0) == [
+        "rules[limits].params.warm_up_s: after 30 s of silence gas alarms of CO-1 wait up to 120 s; "
+        "the shortest time that the detector's manual asks for, and a longer stale_s"
+    ]
+
+
 def test_gas_alarms_that_a_rule_makes_wait() -> None:
     assert advice(rule("limits", id="limits", on_delay_s=10.0)) == [
         "rules[limits].params.on_delay_s: gas alarms of CO-1, CO-2, CO-3 wait 10 s; 3 s or less"
