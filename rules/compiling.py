@@ -5,9 +5,9 @@ so that only the first start after an upgrade pays (see `rules.engine.warm_up`).
 of the tests: `NUMBA_DISABLE_JIT=1` runs everything without numba.
 
 Numba looks at the file of a kernel to see whether its cache is fresh, but not at the files of the kernels that it
-calls. So the machine code of a file lies in a folder that carries a digest of the file and of all files of this
-package that it imports: a changed helper can never leave an old machine code behind, and a changed kind leaves the
-others alone.
+calls, nor at those of constants. So the machine code of a file lies in a folder that carries a digest of the file and
+of all files of `rules` and `schemas` that it imports: a changed helper can never leave an old machine code behind, and
+a changed kind leaves the others alone.
 These folders lie in `NUMBA_CACHE_DIR` if that is set, else beside the package, else in the user's cache, else in the
 temporary folder; where nothing can be written, kernels are compiled at every start.
 """
@@ -26,16 +26,18 @@ from typing import Any
 import numba
 
 _PACKAGE = Path(__file__).parent
+_ROOMS = ("rules", "schemas")
+"""Kernels are made of functions of the first and constants of both."""
 
 
 def sources_digest() -> str:
-    """16 hex digits over every source file of `rules` and the version of numba."""
-    return _digest(_PACKAGE.rglob("*.py"))
+    """16 hex digits over every source file that a kernel may be made of, and the version of numba."""
+    return _digest(file for room in _ROOMS for file in (_PACKAGE.parent / room).rglob("*.py"))
 
 
 @cache
 def _digest_of(file: Path) -> str:
-    """The same over a file and all that it imports of this package, directly or not."""
+    """The same over a file and all that it imports of these rooms, directly or not."""
     known: set[Path] = set()
     ahead = [file]
     while ahead:
@@ -56,14 +58,14 @@ def _digest(files: Iterable[Path]) -> str:
 
 @cache
 def _imported(file: Path) -> tuple[Path, ...]:
-    """The files of this package that a file names in its imports."""
+    """The files of these rooms that a file names in its imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    found = (_PACKAGE.parent.joinpath(*name.split(".")) for name in names if name.split(".")[0] == _PACKAGE.name)
+    found = (_PACKAGE.parent.joinpath(*name.split(".")) for name in names if name.split(".")[0] in _ROOMS)
     places = (place for stem in found for place in (stem.with_suffix(".py"), stem / "__init__.py"))
     return tuple(place for place in places if place.is_file())
 

@@ -13,7 +13,7 @@ setup() {
   [ "$profile" = check ] || timed "system packages" scripts/system_packages.sh "$profile"
   timed "Python packages" scripts/python_env.sh "$profile"
   # shellcheck disable=SC2046 # no source of ours has a space in its name
-  timed "compiling the rules" once .cache/kernels $(find rules -name '*.py') requirements.lock -- \
+  timed "compiling the rules" once .cache/kernels $(find rules schemas -name '*.py') requirements.lock -- \
     .venv/bin/python -m hazwatch.kernels
   [ "$profile" = check ] || timed "the page" scripts/page.sh
   if [ "$profile" = test ]; then

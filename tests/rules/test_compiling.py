@@ -54,7 +54,10 @@ def test_the_cache_of_changed_sources_is_another_one(tmp_path: Path) -> None:
     _change(tmp_path / "rules" / "members.py")  # zone's helper, and not that of limits
     assert folders()[0] == limits and folders()[1] != zone
     _change(tmp_path / "rules" / "machine.py")
-    assert folders()[0] != limits
+    machine, zone = folders()
+    assert machine != limits
+    _change(tmp_path / "schemas" / "quality.py")  # its constants are in the machine code
+    assert folders()[0] != machine
 
 
 def _change(file: Path) -> None:
