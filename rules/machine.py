@@ -216,14 +216,16 @@ def step(  # type: ignore[no-untyped-def]
     fresh = lowers and append - at <= FRESH
     if fresh:
         condition["hold"] = 0
+    quiet = 1 if idle and level == 0 and condition["hold"] == 0 else 0
     if level == condition["stated"]:
-        condition["quiet"] = 1 if idle and level == 0 and condition["hold"] == 0 else 0
+        condition["quiet"] = quiet
         return m
     if level > 0 and level > condition["stated"]:
         if not fresh and _held(c, conditions, gates, setup, level, now, append, due):
             return m
     elif condition["stated"] == UNKNOWN and (pending or not lowers):
         return m  # C6: normal is said at a good reading, and not while an on-delay runs
+    condition["quiet"] = quiet
     return _state(c, conditions, gates, level, row, basis, now, at, value, quality, out, m)
 
 
