@@ -12,9 +12,12 @@ when it is false. Every reading of any of the tags judges, with what the others 
 
 **What is not known.** A tag whose last reading was bad, that was never heard, or whose last reading came longer ago
 than `max_age_s` is unknown, and so is what rests on it: false and unknown is false, true or unknown is true, all else
-is unknown (Kleene). A division by zero is unknown. Unknown neither raises nor ends anything. An uncertain reading, or
-one outside of the measuring range, may raise and never end: for the end it counts as unknown. A gas point over its
-range counts as the top of the range, or as its number where that is larger; it may raise and never end.
+is unknown (Kleene). `max` is known to be at least, `min` at most, what one of its values is, and comparisons decide by
+that where they can: `max({a}, {b}) > 80 degC` is true as soon as `{a} > 80 degC or {b} > 80 degC` is, though the
+number that is told is unknown then. A division by zero is unknown. Unknown neither raises nor ends anything. An
+uncertain reading, or one outside of the measuring range, may raise and never end: for the end it counts as unknown. A
+gas point over its range counts as the top of the range, or as its number where that is larger; it may raise and never
+end.
 
 An alarm ends, or falls by a level, only at a good reading and only while every expression is known. A late reading may
 raise, with what the other tags read last, and changes nothing else.
@@ -146,8 +149,8 @@ def rows(  # type: ignore[no-untyped-def]
     m = np.int64(0)
     values = np.empty(MOST_TAGS, np.float64)
     trust = np.empty(MOST_TAGS, np.int8)
-    stack = np.empty(MOST_STACK, np.float64)
-    known = np.empty(MOST_STACK, np.int8)
+    low = np.empty(MOST_STACK, np.float64)
+    high = np.empty(MOST_STACK, np.float64)
     for i in range(n):
         j = index[i]
         if j < 0:
@@ -178,14 +181,14 @@ def rows(  # type: ignore[no-untyped-def]
                 a, b, e = start[2 * level], start[2 * level + 1], start[2 * level + 2]
                 if a == b:
                     continue
-                raises = truth(ops, operands, a, b, values, trust, SOME_TRUST, stack, known)
-                sure = raises if whole else truth(ops, operands, a, b, values, trust, TRUST, stack, known)
+                raises = truth(ops, operands, a, b, values, trust, SOME_TRUST, low, high)
+                sure = raises if whole else truth(ops, operands, a, b, values, trust, TRUST, low, high)
                 if raises == TRUE:
                     beyond |= 1 << level
                 judged = judged and sure != UNKNOWN
-                if sure == FALSE and (b == e or truth(ops, operands, b, e, values, trust, TRUST, stack, known) == TRUE):
+                if sure == FALSE and (b == e or truth(ops, operands, b, e, values, trust, TRUST, low, high) == TRUE):
                     clear |= 1 << level
-            own["value"] = number(ops, operands, start[4], start[5], values, trust, SOME_TRUST, stack, known)
+            own["value"] = number(ops, operands, start[4], start[5], values, trust, SOME_TRUST, low, high)
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
             m = step(

@@ -1,7 +1,8 @@
 """Expressions as people would reckon them: trees that can be written down and worked out by hand.
 
 Each `Part` has its text and a function that works it out in exact numbers, in base units, from what the tags read; None
-is unknown. Nothing here is shared with `rules.expressions` or `schemas.quantities`.
+is unknown, and a pair is a number of which only the least and the most are known. Nothing here is shared with
+`rules.expressions` or `schemas.quantities`.
 """
 
 from __future__ import annotations
@@ -84,14 +85,63 @@ def literal(number: str, unit: str = "", scale: Fraction = Fraction(1)) -> Part:
     return Part(f"{number} {unit}".strip(), ATOM, lambda look: value)
 
 
+Bounds = tuple[Fraction | None, Fraction | None]
+"""The least and the most that a number can be, None without an end."""
+
+
+def bounds(found: Fraction | Bounds | None) -> Bounds:
+    if isinstance(found, tuple):
+        return found
+    return found, found
+
+
+def number(low: Fraction | None, high: Fraction | None) -> Fraction | Bounds | None:
+    return low if low == high else (low, high)
+
+
+def outermost(pick: Callable[..., Fraction], ends: list[Fraction | None], *, one_is_enough: bool) -> Fraction | None:
+    """The end of what is picked: of those that have an end, or of all where one without makes it endless."""
+    there = [end for end in ends if end is not None]
+    return pick(there) if there and (one_is_enough or len(there) == len(ends)) else None
+
+
+def chosen(name: str, values: list[Fraction | Bounds | None]) -> Fraction | Bounds | None:
+    """min, max: one value is enough to be at most, at least, that."""
+    pick = min if name == "min" else max
+    lows, highs = [bounds(v)[0] for v in values], [bounds(v)[1] for v in values]
+    return number(
+        outermost(pick, lows, one_is_enough=name == "max"), outermost(pick, highs, one_is_enough=name == "min")
+    )
+
+
+def together(
+    sign: str, x: Fraction | Bounds | None, y: Fraction | Bounds | None, work: Callable[[Fraction, Fraction], Fraction]
+) -> Fraction | Bounds | None:
+    """A sum, difference, product or quotient of which not all is known."""
+    (x_low, x_high), (y_low, y_high) = bounds(x), bounds(y)
+    if sign in "+-":
+        if sign == "-":
+            y_low, y_high = y_high, y_low
+        low = None if x_low is None or y_low is None else work(x_low, y_low)
+        return number(low, None if x_high is None or y_high is None else work(x_high, y_high))
+    if sign == "*" and isinstance(x, Fraction):
+        x, y = y, x
+    if not isinstance(y, Fraction) or y == 0:
+        return None
+    low, high = (None if end is None else work(end, y) for end in bounds(x))
+    return number(low, high) if y > 0 else number(high, low)
+
+
 def joined(sign: str, a: Part, b: Part) -> Part:
     """A sum, difference, product or quotient."""
     strength = SUM if sign in "+-" else PRODUCT
     work = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}[sign]
 
-    def out(look: Look) -> Fraction | None:
+    def out(look: Look) -> Fraction | Bounds | None:
         x, y = a.out(look), b.out(look)
-        if x is None or y is None or (sign == "/" and y == 0):
+        if not isinstance(x, Fraction) or not isinstance(y, Fraction):
+            return together(sign, x, y, work)
+        if sign == "/" and y == 0:
             return None
         found: Fraction = work(x, y)
         return found
@@ -104,26 +154,27 @@ def called(name: str, *parts: Part) -> Part:
         values = [p.out(look) for p in parts]
         if name == "if":
             return None if values[0] is None else values[1] if values[0] else values[2]
-        if None in values:
-            return None
-        match name:
-            case "min":
-                return min(values)
-            case "max":
-                return max(values)
-            case "abs":
-                return abs(values[0])
-        return sum(values) / len(values)
+        if name in ("min", "max"):
+            return chosen(name, values)
+        if name == "abs":
+            return abs(values[0]) if isinstance(values[0], Fraction) else None
+        ends = zip(*map(bounds, values), strict=True)
+        return number(*(None if None in end else sum(end) / len(end) for end in ends))
 
     return Part(f"{name}({', '.join(p.text for p in parts)})", ATOM, out)
 
 
 def opposite(a: Part) -> Part:
-    return Part(f"-{a.within(NEG)}", NEG, lambda look: None if (x := a.out(look)) is None else -x)
+    def out(look: Look) -> Fraction | Bounds | None:
+        low, high = bounds(a.out(look))
+        return number(None if high is None else -high, None if low is None else -low)
+
+    return Part(f"-{a.within(NEG)}", NEG, out)
 
 
 def compared(sign: str, a: Part, b: Part) -> Part:
-    """Numbers as close as rounding goes are refused, unless both sides are one tag and one literal."""
+    """Numbers as close as rounding goes are refused, unless both sides are one tag and one literal. Of numbers that are
+    known by their ends it is what all pairs between them would say."""
     work = {
         "<": operator.lt,
         "<=": operator.le,
@@ -135,12 +186,20 @@ def compared(sign: str, a: Part, b: Part) -> Part:
     exact = {a.text[:1], b.text[:1]} <= set("{0123456789.") and a.strength == b.strength == ATOM
 
     def out(look: Look) -> bool | None:
-        x, y = a.out(look), b.out(look)
-        if x is None or y is None:
-            return None
-        if not exact and abs(x - y) <= Fraction(1, 10**9) * (abs(x) + abs(y) + 1000):
+        ends = [bounds(a.out(look)), bounds(b.out(look))]
+        there = [[end for end in pair if end is not None] for pair in ends]
+        if not exact and any(
+            abs(x - y) <= Fraction(1, 10**9) * (abs(x) + abs(y) + 1000) for x in there[0] for y in there[1]
+        ):
             raise Close
-        return bool(work[sign](x, y))
+        (x_low, x_high), (y_low, y_high) = ends
+        far = 1 + sum(map(abs, there[0] + there[1]))
+        xs = [-far if x_low is None else x_low, far if x_high is None else x_high]
+        ys = [-far if y_low is None else y_low, far if y_high is None else y_high]
+        said = {bool(work[sign](x, y)) for x in xs for y in ys}
+        if sign in ("==", "!=") and xs[0] < ys[1] and ys[0] < xs[1]:
+            return None  # they may meet in between
+        return said.pop() if len(said) == 1 else None
 
     return Part(f"{a.within(SUM)} {sign} {b.within(SUM)}", COMPARE, out)
 

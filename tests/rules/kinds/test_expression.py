@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import msgspec
 import numpy as np
@@ -43,8 +44,8 @@ def worked_out(compiler: Compiler, made: Typed, values: dict[str, float], trust:
     operands = np.array([operand for _, operand in made.code])
     read_values = np.array([values[name] for name in compiler.places])
     trusted = np.array([trust[name] for name in compiler.places], np.int8)
-    stack, known = np.empty(MOST_STACK), np.empty(MOST_STACK, np.int8)
-    found: float = number(ops, operands, 0, len(ops), read_values, trusted, least, stack, known)
+    low, high = np.empty(MOST_STACK), np.empty(MOST_STACK)
+    found: float = number(ops, operands, 0, len(ops), read_values, trusted, least, low, high)
     return found
 
 
@@ -149,6 +150,39 @@ def test_every_fault_of_type_and_unit_is_told_at_once(text: str, said: list[str]
     assert compiler.condition(read(text)) is None
     found = [str(wrong) for wrong in compiler.problems]
     assert len(found) == len(said) and all(f.startswith(s) for f, s in zip(found, said, strict=True)), found
+
+
+DEAD_OR_NOT = [
+    ("max({TI-1}, {TI-2}) > 80 degC", "{TI-1} > 80 degC or {TI-2} > 80 degC"),
+    ("80 degC <= max({TI-1}, {TI-2})", "80 degC <= {TI-1} or 80 degC <= {TI-2}"),
+    ("max({TI-1}, {TI-2}) < 80 degC", "{TI-1} < 80 degC and {TI-2} < 80 degC"),
+    ("min({TI-1}, {TI-2}) <= 80 degC", "{TI-1} <= 80 degC or {TI-2} <= 80 degC"),
+    ("min({TI-1}, {TI-2}) > 80 degC", "{TI-1} > 80 degC and {TI-2} > 80 degC"),
+    (
+        "max(min({TI-1}, {TI-2}), {TI-3.K}) > 80 degC",
+        "{TI-1} > 80 degC and {TI-2} > 80 degC or {TI-3.K} > 80 degC",
+    ),
+    ("max({TI-1}, {TI-2}) > {TI-3.K} + 5 K", "{TI-1} > {TI-3.K} + 5 K or {TI-2} > {TI-3.K} + 5 K"),
+    ("{TI-1} > max({TI-2}, {TI-3.K})", "{TI-1} > {TI-2} and {TI-1} > {TI-3.K}"),
+    ("{TI-1} < max({TI-2}, {TI-3.K})", "{TI-1} < {TI-2} or {TI-1} < {TI-3.K}"),
+    ("max({PT-1}, {PT-2}) >= 0.5 MPa", "{PT-1} >= 0.5 MPa or {PT-2} >= 0.5 MPa"),
+]
+
+
+@pytest.mark.parametrize(("short", "long"), DEAD_OR_NOT)
+def test_the_largest_and_the_smallest_decide_as_early_as_comparisons_one_by_one(short: str, long: str) -> None:
+    """Each tag dead, low or high, in all ways."""
+    (compiler, made), (other, spelled) = compiled(short), compiled(long)
+    told = 0
+    for reads in product((None, 20.0, 90.0, 400.0, 600.0), repeat=len(compiler.places)):
+        by_name = dict(zip(sorted(compiler.places), reads, strict=True))
+        values = {n: math.nan if v is None else v for n, v in by_name.items()}
+        trust = {n: 0 if v is None else 2 for n, v in by_name.items()}
+        got = worked_out(compiler, made, values, trust, 2)
+        wanted = worked_out(other, spelled, values, trust, 2)
+        assert got == wanted or (math.isnan(got) and math.isnan(wanted)), by_name
+        told += None in reads and not math.isnan(got)
+    assert told > 0
 
 
 def test_constants_are_reckoned_beforehand() -> None:
@@ -364,6 +398,28 @@ def test_bad_data_of_the_other_tag_neither_raises_nor_ends() -> None:
     assert levels(told) == [1]  # false or unknown is unknown
     told.read(5, 20.0, tag=2)
     assert levels(told) == [1, 0]
+
+
+def test_a_dead_tag_does_not_hide_what_the_largest_is_at_least() -> None:
+    told = story("max({CO-1}, {CO-2}, {CO-3}) > 50 ppm", high_high="max({CO-1}, {CO-2}, {CO-3}) > 80 ppm")
+    bad(told, 1, 3)
+    told.read(2, 60.0, tag=1)
+    assert levels(told) == [1] and last(told).value is None
+    assert last(told).text.en.endswith("it is so, no valid value at present")
+    told.read(3, 90.0, tag=2)
+    assert levels(told) == [1, 2]
+    told.read(4, 20.0, tag=1)
+    told.read(5, 20.0, tag=2)
+    assert levels(told) == [1, 2]  # CO-3 may be beyond
+    told.read(6, 20.0, tag=3)
+    assert levels(told) == [1, 2, 0] and last(told).value == 20.0
+
+
+def test_a_tag_that_was_never_heard_does_not_either() -> None:
+    told = Story(of=under("expression", group(3), {"expr": "max({CO-1}, {CO-2}, {CO-3}) > 50 ppm"}))
+    told.beat(0)
+    told.read(1, 60.0, tag=1)
+    assert last(told).level == 1
 
 
 def test_uncertain_data_raises_and_does_not_end() -> None:
