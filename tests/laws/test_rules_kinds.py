@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,8 @@ from rules import evaluator as evaluator_module
 from rules.engine import Fold
 from rules.evaluator import BLOCK
 from rules.kinds import Example, Kind, kinds
-from rules.machine import IDLE
-from rules.rulebook import check_rules
+from rules.machine import IDLE, PENDING
+from rules.rulebook import check_rules, compile_rules
 from schemas.batch import batch, concat
 from schemas.causes import Cause
 from schemas.changes import AlarmClass, Basis, ConditionChange
@@ -27,7 +29,7 @@ from schemas.records import encode as encode_record
 from schemas.registry import Revision, Rule
 from schemas.time import SECOND
 from tests.laws.settings import traces as laws
-from tests.laws.test_rules_fold import throwing
+from tests.laws.test_rules_fold import throwing, without_chance_copies
 from tests.laws.traces import (
     STEPS,
     Entry,
@@ -253,6 +255,93 @@ def test_what_is_kept_from_a_kernel_would_have_changed_nothing(kind: Kind) -> No
 
 def _told(change: ConditionChange) -> tuple[object, ...]:
     return change.subject, change.side, change.level, change.basis, change.onset_ns, change.since_ns, change.value
+
+
+@every_kind
+def test_a_second_copy_changes_nothing(kind: Kind) -> None:
+    """LAWS L4: every record comes twice, as after a restart of ingest; nothing new is said, then or later."""
+
+    @laws(100)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        entries = without_chance_copies(trace.entries)
+        once, twice = new_fold(trace), new_fold(trace)
+        at = 0
+        for offset, entry in enumerate(entries):
+            said = [_told(c) for c in fold_entry(once, offset, entry) if c.rule == kind.name]
+            assert [_told(c) for c in fold_entry(twice, at, entry) if c.rule == kind.name] == said
+            at += 1
+            if entry.batch is not None:
+                assert [c for c in fold_entry(twice, at, entry) if c.rule == kind.name] == []
+                at += 1
+
+    law()
+
+
+@every_kind
+def test_what_is_no_number_raises_no_process_condition(kind: Kind) -> None:
+    """Of one tag, and unless a delay or a hold runs out at that row. Over-range of a gas point is more than that."""
+
+    @laws(100)
+    @given(traces_of(kind), st.sampled_from([Quality.BAD, Quality.NO_VALUE, Quality.SENSOR_FAILURE]), st.booleans())
+    def law(trace: Trace, quality: Quality, number: bool) -> None:
+        if kind.alarm_class is not AlarmClass.PROCESS:
+            return
+        fold = new_fold(trace)
+        for offset, entry in enumerate(trace.entries):
+            fold_entry(fold, offset, entry)
+        evaluator = next(e for e in fold.standing.evaluators if e.id == kind.name)
+        waits = (evaluator.gates["phase"] == PENDING).any(axis=1) | (
+            evaluator.conditions["level"] > evaluator.conditions["stated"]
+        )
+        alone = {
+            w.key
+            for w, waiting in zip(evaluator.compiled.watched, waits, strict=True)
+            if len(w.plan.tags) == 1 and not waiting
+        }
+        before = {
+            w.key: int(c["stated"]) for w, c in zip(evaluator.compiled.watched, evaluator.conditions, strict=True)
+        }
+        now_ns = fold.now_ns + SECOND
+        tags = [tag.number for tag in trace.revision.tags]
+        value = 1e9 if number else math.nan
+        useless = batch(tags, [now_ns] * len(tags), [value] * len(tags), [quality] * len(tags))
+        for change in fold.apply_readings(fold.next_offset, now_ns, useless):
+            if change.rule == kind.name and (change.subject, change.side) in alone and change.cause.row >= 0:  # type: ignore[union-attr]
+                assert change.level <= before[change.subject, change.side]
+
+    law()
+
+
+@every_kind
+def test_cells_may_come_in_any_order(kind: Kind) -> None:
+    """A permitted reordering: what one cell reads at a moment may stand before or behind what another reads then."""
+
+    @laws(60)
+    @given(traces_of(kind))
+    def law(trace: Trace) -> None:
+        tags = trace.revision.tags
+        if any(tag.name in str(trace.revision.rules[0].params) for tag in tags):
+            return  # its parameters name its tags, so there is no second cell
+        others = tuple(
+            msgspec.structs.replace(tag, number=tag.number + len(tags), name=f"b.{tag.name}", cell="another")
+            for tag in tags
+        )
+        both = msgspec.structs.replace(trace.revision, tags=(*tags, *others))
+        first, second = (Fold(compile_rules(both, 0, 1), 0, 1) for _ in range(2))
+        for entry in trace.entries:
+            if entry.batch is None:
+                said = [fold_entry(fold, fold.next_offset, entry) for fold in (first, second)]
+            else:
+                there = replace(entry.batch, tag=entry.batch.tag + np.int32(len(tags)))
+                said = [
+                    [c for part in order for c in fold.apply_readings(fold.next_offset, entry.append_ns, part)]
+                    for fold, order in ((first, (entry.batch, there)), (second, (there, entry.batch)))
+                ]
+            mine, its = (sorted(_told(c) for c in changes if c.rule == kind.name) for changes in said)
+            assert str(mine) == str(its)
+
+    law()
 
 
 @every_kind
