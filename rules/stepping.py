@@ -2,7 +2,8 @@
 
 Each input keeps its own newest steps in one sample, and only its own readings change it; how it stands at a step of the
 unit is worked out when it is asked for. Between two readings an input holds its value, for `hold` steps at most. After
-a longer silence it begins anew: with itself as its past and 0, the healthy mean, as its smoothed value.
+a longer silence, or when its clock was set back by more, it begins anew: with itself as its past and 0, the healthy
+mean, as its smoothed value.
 
 Values are scaled (mean 0, in scales). `p` is a condition's parameters (`rules.kinds.anomaly.PARAMS`).
 """
@@ -39,7 +40,9 @@ def hear(p, sample, s, cell, z):  # type: ignore[no-untyped-def]
         sample["count"] = 0
         sample["cell"] = cell
     gap = cell - sample["cell"]
-    if gap < 0:
+    if gap < -p["hold"][s]:
+        sample["count"] = 0
+    elif gap < 0:
         return False
     first = gap > 0 or sample["count"] == 0
     if sample["count"] == 0 or gap > p["hold"][s]:

@@ -19,6 +19,12 @@ missing: it is set to what the model makes of the others. With more than a quart
 stands stays. Values count as at most six scales outside of what was trained; how many inputs were outside is told.
 Bad, uncertain and late readings neither raise nor clear.
 
+**Wrong clocks.** A reading from ahead of its own receipt counts as of its receipt. One that is further from the unit's
+newest step than the longest hold, on either side, does not move the unit while it can be judged without it: its input
+is missing. When nothing could be judged for as long as that hold (of `now` or append time), the unit goes on at the
+step of the next reading, also backwards. So one gateway with a wrong clock costs its own inputs, and when all are set
+back the unit is unwatched for one such hold. (Design choice.)
+
 A start-up, another grade or a repair is not in the model: it will be told as an anomaly until the model is trained
 again with such times.
 """
@@ -91,6 +97,7 @@ PARAMS = np.dtype(
         ("main", "i8"),
         ("kept", "i8"),
         ("most_missing", "i8"),
+        ("longest", "i8"),  # steps, the longest of all holds
         ("at_once", "i8"),  # whether a step is complete when every input was heard in it
         ("weight", "f8"),
         ("rest", "f8"),
@@ -117,6 +124,8 @@ MEMORY = np.dtype(
         ("stamp", "i8"),  # of the model that all this belongs to
         ("clock", "i8"),  # the newest step that was heard
         ("done", "i8"),  # the newest step that was judged
+        ("judged", "i8"),  # `now` and append time at which enough inputs were there, or the clock was set
+        ("appended", "i8"),
         ("heard", "i4"),  # inputs heard in the newest step
         ("verdict", "i4"),
     ],
@@ -155,7 +164,7 @@ def _blame(p, own, form, z, t):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _judge(p, memory, c, cell):  # type: ignore[no-untyped-def]
+def _judge(p, memory, c, cell, now, append):  # type: ignore[no-untyped-def]
     """Judge the unit at step `cell`."""
     own = memory.own[c]
     own["done"] = cell
@@ -172,6 +181,8 @@ def _judge(p, memory, c, cell):  # type: ignore[no-untyped-def]
     if gone > p["most_missing"]:
         own["verdict"] = HOLDS
         return
+    own["judged"] = now
+    own["appended"] = append
     day = ((cell * p["step"] + p["step"] // 2) % DAY) / DAY
     for n in range(p["harmonics"]):
         j = inputs * (p["lags"] + 1) + 2 * n
@@ -213,6 +224,35 @@ def _judge(p, memory, c, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _turn(p, memory, c, cell, now, append):  # type: ignore[no-untyped-def]
+    """Let a reading of step `cell` move the unit's clock; returns False where it is too far off and has to wait."""
+    own = memory.own[c]
+    if own["stamp"] != p["stamp"]:
+        own["stamp"] = p["stamp"]
+        own["clock"] = cell
+        own["done"] = -1
+        own["judged"] = now
+        own["appended"] = append
+        own["heard"] = 0
+        own["verdict"] = HOLDS
+    far = abs(cell - own["clock"]) > p["longest"]
+    # `now` follows a hole in the log only when two have seen it, and the clock of the log itself may be set back
+    waited = max(now - own["judged"], abs(append - own["appended"]))
+    if far and waited < p["longest"] * p["step"]:
+        return False
+    if far or cell > own["clock"]:
+        if own["done"] < own["clock"]:
+            _judge(p, memory, c, own["clock"], now, append)
+        if far:
+            own["done"] = min(own["done"], cell - 1)
+            own["judged"] = now
+            own["appended"] = append
+        own["clock"] = cell
+        own["heard"] = 0
+    return True
+
+
+@kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):
@@ -231,18 +271,8 @@ def rows(  # type: ignore[no-untyped-def]
             usable = quality[i] < FIRST_UNCERTAIN and v - v == 0.0
             verdict = HOLDS
             if usable:
-                cell = at[i] // p["step"]
-                if own["stamp"] != p["stamp"]:
-                    own["stamp"] = p["stamp"]
-                    own["clock"] = cell
-                    own["done"] = -1
-                    own["heard"] = 0
-                    own["verdict"] = HOLDS
-                if cell > own["clock"]:
-                    if own["done"] < own["clock"]:
-                        _judge(p, memory, c, own["clock"])
-                    own["clock"] = cell
-                    own["heard"] = 0
+                cell = min(at[i], append) // p["step"]
+                near = _turn(p, memory, c, cell, now, append)
                 z = (v - p["mean"][s]) / p["scale"][s]
                 z = min(max(z, p["low"][s] - MARGIN), p["high"][s] + MARGIN)
                 place = memory.first[c] + s
@@ -250,7 +280,9 @@ def rows(  # type: ignore[no-untyped-def]
                 if hear(p, memory.samples[place], s, cell, z) and cell == own["clock"]:
                     own["heard"] += 1
                     if p["at_once"] != 0 and own["heard"] == p["inputs"]:
-                        _judge(p, memory, c, cell)
+                        _judge(p, memory, c, cell, now, append)
+                if not near:
+                    continue
                 verdict = own["verdict"]
             if verdict != BEYOND and conditions[c]["quiet"] != 0:
                 continue
@@ -312,6 +344,7 @@ def _values(model: Model, inputs: Sequence[Tag]) -> dict[str, Any]:
         return [*found, *[0] * (MOST_INPUTS - len(found))]
 
     of = model.inputs
+    holds = [max(1, math.ceil(one.hold_s / model.step_s)) for one in of]
     return {
         "stamp": stamp(model),
         "step": seconds(model.step_s),
@@ -327,8 +360,9 @@ def _values(model: Model, inputs: Sequence[Tag]) -> dict[str, Any]:
         "rest": model.rest,
         "ridge": model.ridge,
         "limits": list(model.limits),
+        "longest": max(holds),
         "number": each(tag.number for tag in inputs),
-        "hold": each(max(1, math.ceil(one.hold_s / model.step_s)) for one in of),
+        "hold": each(holds),
         "mean": each(one.mean for one in of),
         "scale": each(one.scale for one in of),
         "low": each((one.low - one.mean) / one.scale for one in of),

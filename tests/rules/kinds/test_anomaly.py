@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -22,12 +23,15 @@ from schemas.batch import batch
 from schemas.changes import Basis, ConditionChange
 from schemas.models import FORMAT, Model, ModelInput, faults, stamp
 from schemas.quality import Quality
+from schemas.records import Kind as RecordKind
+from schemas.records import Tick, encode
 from schemas.registry import Measure, Revision, Rule, Tag
 from schemas.time import DAY, SECOND
 from tests.laws.settings import traces
 from tests.laws.traces import START, revision
 
 STEP_S = 10.0
+TICK = encode(Tick(by="test"))
 
 
 def model(inputs: int, lags: int = 0, harmonics: int = 0, kept: int | None = None, **fields: Any) -> Model:
@@ -236,6 +240,73 @@ def test_missing_inputs_are_made_up_for_until_too_many_are() -> None:
     was = memory["value"][0]
     said(fold, 1, START + 200 * SECOND, given_model.inputs[0].high)
     assert memory["value"][0] == was, "with two of four missing nothing is judged"
+
+
+class Clocks:
+    """A fold of a unit whose four inputs may have wrong clocks; every reading has a higher sequence than the last."""
+
+    def __init__(self, given: Model) -> None:
+        self.model = given
+        self.fold = Fold(compile_rules(of(self.model, *tags(4)), 0, 1), 0, 1)
+        self.memory = next(e for e in self.fold.standing.evaluators if e.id == "anomaly").memory
+        self.number = 1 << 32
+
+    def read(self, second: int, offs: tuple[int, ...], z: float = 0.0) -> list[ConditionChange]:
+        """Every input once at this second; clock n is off by `offs[n]` s."""
+        told: list[ConditionChange] = []
+        for n, (one, off) in enumerate(zip(self.model.inputs, offs, strict=True), 1):
+            at_ns, self.number = START + second * SECOND, self.number + 1
+            row = batch([n], [at_ns + off * SECOND], [one.mean + z * one.scale], [Quality.GOOD], [self.number])
+            told += self.fold.apply_readings(self.fold.next_offset, at_ns, row)
+        told += self.fold.apply(self.fold.next_offset, START + second * SECOND, RecordKind.TICK, TICK)
+        return [c for c in told if c.rule == "anomaly" and c.basis is not Basis.RESTATEMENT]
+
+
+@pytest.mark.parametrize("wrong", [(1, 2, 3, 4), (2, 3, 4), (1, 2, 3), (4,), (1,)])
+def test_a_unit_whose_gateways_are_set_back_by_an_hour_is_judged_again(wrong: tuple[int, ...]) -> None:
+    """Whichever inputs are behind, the unit is judged by the clock that most of them keep."""
+    unit = Clocks(model(4))
+    for second in range(0, 60, 10):
+        unit.read(second, (0,) * 4)
+    offs = tuple(-3600 if n in wrong else 0 for n in (1, 2, 3, 4))
+    for second in range(60, 130, 10):
+        unit.read(second, offs)
+    steps = []
+    for second in range(130, 200, 10):
+        unit.read(second, offs)
+        steps.append(int(unit.memory["clock"][0]))
+    assert [b - a for a, b in pairwise(steps)] == [1] * 6, "it goes on step by step"
+    off = -3600 if len(wrong) > 2 else 0
+    assert steps[-1] == (START + (190 + off) * SECOND) // (10 * SECOND)
+    told = [c for second in (200, 210, 220) for c in unit.read(second, offs, 5.0)]
+    assert [c.level for c in told] == [1]
+    for second in range(230, 400, 10):
+        told += unit.read(second, (0,) * 4)
+    assert [c.level for c in told] == [1, 0], "and again when the clocks are right"
+    told += [c for second in (400, 410) for c in unit.read(second, (0,) * 4, 5.0)]
+    assert [c.level for c in told] == [1, 0, 1]
+
+
+def test_half_a_unit_with_another_clock_is_not_judged_and_nothing_is_told() -> None:
+    unit = Clocks(model(4))
+    for second in range(0, 60, 10):
+        unit.read(second, (0,) * 4)
+    told = [c for second in range(100, 900, 10) for c in unit.read(second, (0, 0, -3600, -3600), 5.0)]
+    assert not [c for c in told if c.level]
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_an_input_whose_clock_runs_ahead_takes_nothing_from_the_others(ahead: int) -> None:
+    """4 s are more than the hold of 2 s; further ahead its time is replaced on admission."""
+    inputs = tuple(msgspec.structs.replace(one, hold_s=2.0) for one in model(4).inputs)
+    unit = Clocks(msgspec.structs.replace(model(4), step_s=1.0, inputs=inputs))
+    for second in range(60):
+        unit.read(second, (ahead, 0, 0, 0))
+        if second:
+            assert unit.memory["figures"][0][6] == 0, "none is missing"
+            assert unit.memory["clock"][0] == START // SECOND + second
+    told = [c for second in (60, 61) for c in unit.read(second, (ahead, 0, 0, 0), 5.0)]
+    assert [c.level for c in told] == [1]
 
 
 def test_another_model_begins_anew() -> None:
