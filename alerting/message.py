@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from alerting.sending import Delivery
@@ -53,6 +54,10 @@ _NO_VALUE = {
     Quality.OVER_RANGE: Text("超量程", "over range"),
     Quality.UNDER_RANGE: Text("低于量程", "under range"),
 }
+
+NO_DIMENSION = "1"
+"""The unit of what has none: a count, an index."""
+_NUMBER = re.compile(r"\d+(?:\.(\d+))?")
 
 FACTS = (
     "id",
@@ -160,7 +165,7 @@ def _describe(delivery: Delivery, language: Language, link: str) -> dict[str, st
         "subject": alarm.subject,
         "value": _value(alarm, language),
         "limit": "" if alarm.limit is None else number(alarm.limit),
-        "unit": alarm.unit,
+        "unit": "" if alarm.unit == NO_DIMENSION else alarm.unit,
         "tier": str(tier),
         "colour": say(_COLOURS.get(tier, Text()), language),
         "level": say(_LEVELS.get(alarm.level_name, Text(alarm.level_name, alarm.level_name)), language),
@@ -207,20 +212,30 @@ def _title(told: dict[str, str], alarm: Alarm, drill: bool, language: Language) 
 
 def _measured(told: dict[str, str], alarm: Alarm, language: Language) -> str:
     """The value against its limit, each with its unit, without what the alarm's own text says already."""
-    said = told["value"] in told["what"]
-    if told["value"] and said and told["limit"] in told["what"]:
+    said = _says(told["what"], alarm.value) or (alarm.value is None and told["value"] in told["what"])
+    if told["value"] and said and (alarm.limit is None or _says(told["what"], alarm.limit)):
         return ""
     unit = f" {told['unit']}" if told["unit"] else ""
     value = "" if not told["value"] or said else told["value"] + (unit if alarm.value is not None else "")
     limit = f"{told['limit']}{unit}" if told["limit"] else ""
     if not limit or alarm.alarm_class is not AlarmClass.PROCESS:
         return value
-    name = told["level"] if alarm.level else ("限值" if language == "zh" else "limit")
-    if not value:
-        return f"{name} {limit}" if language == "zh" or not alarm.level else f"{name} limit {limit}"
+    named = alarm.level > 0 and alarm.level_name in _LEVELS
     if language == "zh":
-        return f"{value}（{name} {limit}）"
-    return f"{value} ({name} limit {limit})" if alarm.level else f"{value} (limit {limit})"
+        name = told["level"] if named else "限值"
+        return f"{value}（{name} {limit}）" if value else f"{name} {limit}"
+    name = f"{told['level']} limit" if named else "limit"
+    return f"{value} ({name} {limit})" if value else f"{name} {limit}"
+
+
+def _says(text: str, value: float | None) -> bool:
+    """Whether the text has the number, rounded as it may be there; a small whole number may also be a name's."""
+    if value is None:
+        return False
+    size = abs(value)
+    return any(
+        float(found[0]) == (round(size, len(found[1])) if found[1] else size) for found in _NUMBER.finditer(text)
+    )
 
 
 def _body(told: dict[str, str], alarm: Alarm, language: Language) -> str:

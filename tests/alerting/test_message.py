@@ -66,6 +66,23 @@ def test_the_end_names_the_peak_and_who_acknowledged() -> None:
     assert "状态：正常（wang 2026-03-01 16:00:00）" in told.body
 
 
+@pytest.mark.parametrize(
+    ("what", "value", "title"),
+    [
+        ("risk 60.9, orange", 60.8824, "risk 60.9, orange, limit 40"),
+        ("about 0.042 g/s", 0.0424769, "about 0.042 g/s, limit 40"),
+        ("CO at furnace 1", 1.2, "CO at furnace 1, 1.2 (limit 40)"),
+        ("3 detectors of 16", 3.0, "3 detectors of 16, limit 40"),
+    ],
+)
+def test_a_rounded_value_in_the_text_is_enough_and_what_has_no_dimension_no_unit(
+    what: str, value: float, title: str
+) -> None:
+    desk = Desk()
+    desk.say(replace(change(2, 1, value=value), text=Text("", what), unit="1", level_name="orange"))
+    assert message(deliver(desk.notices[0]), "en").title == f"[RED tier 1] ALARM: {title}"
+
+
 def test_a_value_that_the_text_says_is_not_said_again() -> None:
     desk = Desk()
     desk.say(change(2, 1, value=80.0))
