@@ -58,7 +58,7 @@ def _delays(compiled: CompiledRule) -> Iterator[Problem]:
 
 
 def _warm_ups(compiled: CompiledRule) -> Iterator[Problem]:
-    """Gas points that are taken for cold after a silence: for so long a limit that is reached is a warning only."""
+    """Gas points that are taken for cold after a silence: for so long the first limit is a warning only."""
     warm_s = compiled.rule.params.get("warm_up_s")
     if not isinstance(warm_s, int | float) or not warm_s > LONGEST_GAS_DELAY_S:
         return
@@ -66,7 +66,7 @@ def _warm_ups(compiled: CompiledRule) -> Iterator[Problem]:
     if gas:
         silent_s = min(tag.stale_s for tag in gas)
         path = f"rules[{compiled.rule.id}].params.warm_up_s"
-        message = f"after {silent_s:g} s of silence gas alarms of {names(gas)} wait up to {warm_s:g} s"
+        message = f"after {silent_s:g} s of silence first-level gas alarms of {names(gas)} wait up to {warm_s:g} s"
         yield Problem.of(path, message, "the shortest time that the detector's manual asks for, and a longer stale_s")
 
 

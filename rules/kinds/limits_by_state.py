@@ -19,10 +19,11 @@ than the tag's lateness begins anew. Over-range on a gas point needs no second r
 
 **Warm-up.** A detector that was silent for its `stale_s` while its link was up, and is heard again, has been without
 power. For `warm_up_s` from then (20 min at most, by event time or by `now`, whichever ends first) a number beyond a
-limit raises no level that does not stand already. Nothing is hidden by that: a condition of its own (side `fault`)
-says that the detector warms up, and rises, as an early warning, when a reading is beyond a limit meanwhile.
-Over-range on a gas point is an alarm at once, as ever, and a value that is still beyond when the time is over is one
-too. After a fault of the link, at the first start, and within an hour of the last one there is no warm-up.
+limit raises no level that does not stand already; on a gas point that is so of the first level only: the second one and
+over-range are alarms at once, as ever. Nothing is hidden by that: a condition of its own (side `fault`) says that the
+detector warms up, and rises, as an early warning, when a reading is beyond a limit meanwhile. That warning has the tier
+of the level that waits, or one less. A value that is still beyond when the time is over is an alarm. After a fault of
+the link, at the first start, and within an hour of the last one there is no warm-up.
 
 The figures `limit_1` and `limit_2` of a change are the limits that applied, `regime` is the number of the regime: 0 is
 normal, -1 the strictest.
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -43,23 +44,21 @@ from rules.compiling import kernel
 from rules.figures import tell
 from rules.kinds import NO_ARRAY, Example, Kind, Level, Planned, Said
 from rules.kinds import limits as plain
-from rules.machine import LATE_READING, READING, step
+from rules.machine import LATE_READING, READING, UNKNOWN, step
 from rules.members import ones
 from rules.regimes import MOST, STRICTEST, Regime, Unclear, check_limits, read, states_of, strictest, values, which
 from rules.regimes import PARAMS as REGIMES
 from rules.rulebook import matches, rules_of
-from rules.words import name, quantity
+from rules.warming import LONGEST_WARM_UP_S, WARMS, lowered, warming
+from rules.warming import say as say_warm
 from schemas.changes import AlarmClass, Side
 from schemas.problems import Problem
 from schemas.quality import FIRST_BAD, FIRST_UNCERTAIN
 from schemas.registry import Limits, Measure, Revision, RuleCase, Struct, Tag
 from schemas.text import Text
-from schemas.time import HOUR, seconds
+from schemas.time import seconds
 
 MOST_READINGS = 60
-LONGEST_WARM_UP_S = 1200.0
-AGAIN = HOUR
-"""A detector that comes and goes must not warm up for ever: within this time there is no second warm-up."""
 OVER_RANGE = plain.OVER_RANGE
 LEVELS = Limits.__struct_fields__
 
@@ -92,9 +91,11 @@ class Params(Struct, frozen=True, kw_only=True):
 
 
 class Bound(Params, frozen=True, kw_only=True):
-    """With the names of the tags whose own limits a rule of kind `limits` judges already, and of that rule."""
+    """With the names of the tags whose own limits a rule of kind `limits` judges already, and of that rule, and the
+    grades of the hazard sources of tags."""
 
     judged: dict[str, str] = {}
+    grades: dict[str, int] = {}
 
 
 PARAMS = np.dtype(
@@ -111,6 +112,7 @@ PARAMS = np.dtype(
         ("range_low", "f8"),
         ("range_high", "f8"),
         ("over", "f8"),  # 1 where over-range is an alarm: the high side of a gas point
+        ("gas", "f8"),  # 1 for a gas point, whose second level waits for no warm-up
         ("n", "i8"),
         ("full", "i8"),  # a mask of the last m readings
         ("warm_up", "i8"),
@@ -135,19 +137,6 @@ MEMORY = np.dtype(
     ],
     align=True,
 )
-
-
-@kernel
-def _warming(p, own, live, at, now):  # type: ignore[no-untyped-def]
-    """Whether the detector warms up at this reading; the first one after a silence begins it."""
-    if live and own["down"] != 0:
-        own["down"] = 0
-        if own["warm_now"] == 0 or now - own["warm_now"] >= AGAIN:
-            own["warm_at"] = at
-            own["warm_now"] = now
-    if own["warm_now"] == 0:
-        return False
-    return now - own["warm_now"] < p["warm_up"] and at - own["warm_at"] < p["warm_up"]
 
 
 @kernel
@@ -195,7 +184,7 @@ def rows(  # type: ignore[no-untyped-def]
                 and v - v == 0.0
             )
             over = p["over"] != 0.0 and (q == OVER_RANGE or (usable and v > p["range_high"]))
-            warm = p["warm_up"] != 0 and _warming(p, own, live, at[i], now)
+            warm = p["warm_up"] != 0 and warming(p, own, live, at[i], now)
             beyond, clear = 0, 0
             if p["warms"] != 0:
                 hit = not over and usable and (v >= low or v <= high)  # over range is an alarm of its own
@@ -208,9 +197,11 @@ def rows(  # type: ignore[no-untyped-def]
                 hit_1 = (over and low == low) or (usable and x >= low)
                 hit_2 = (over and high == high) or (usable and x >= high)
                 lowers = lowers and not over
-                if over or not warm or conditions[c]["level"] > 0:
+                waits = warm and not over and conditions[c]["level"] == 0
+                if not waits or p["gas"] != 0.0:
                     anew = live and (flags[i] & RESTART) != 0
-                    own["hits_1"] = _shifted(own["hits_1"], p["full"], hit_1, lowers, anew)
+                    counted = hit_1 and (hit_2 or not waits)
+                    own["hits_1"] = _shifted(own["hits_1"], p["full"], counted, lowers, anew)
                     own["hits_2"] = _shifted(own["hits_2"], p["full"], hit_2, lowers, anew)
                     few_1, few_2 = ones(own["hits_1"]) < p["n"], ones(own["hits_2"]) < p["n"]
                     if (hit_1 and over) or (not few_1 and (hit_1 or lowers)):
@@ -221,8 +212,12 @@ def rows(  # type: ignore[no-untyped-def]
                         beyond |= 2
                     elif few_2 and usable and not x >= high - p["deadband"]:
                         clear |= 2
+                    if waits and beyond < 2:
+                        beyond = 0
+                        if hit_1 and conditions[c]["stated"] == UNKNOWN:
+                            lowers = False  # not normal, only not said yet
                 else:
-                    lowers = lowers and not (hit_1 or hit_2)  # not normal, only not said yet
+                    lowers = lowers and not (hit_1 or hit_2)
                     clear = 3 if lowers else 0
             if beyond == 0 and conditions[c]["quiet"] != 0:
                 continue
@@ -274,7 +269,9 @@ def bind(params: Params, revision: Revision) -> Bound:
         for tag in revision.tags
         if not tag.retired and tag.limits != Limits() and matches(rule, tag)
     }
-    return Bound(**msgspec.structs.asdict(params), judged=judged)
+    sources = {source.id: source.grade for source in revision.hazard_sources}
+    grades = {tag.name: sources[tag.hazard_source] for tag in revision.tags if tag.hazard_source in sources}
+    return Bound(**msgspec.structs.asdict(params), judged=judged, grades=grades)
 
 
 def _normal(tag: Tag, params: Params) -> Limits:
@@ -311,10 +308,6 @@ def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
 
 
 _SIDES = ((Side.HIGH, ("high", "high_high")), (Side.LOW, ("low", "low_low")))
-WARMS = (
-    Level("warm_up", Text(zh="预热", en="warming up"), early=True),
-    Level("warm_up_beyond", Text(zh="预热中超限", en="beyond a limit while warming up"), early=True),
-)
 
 
 def _planned(tag: Tag, state: Tag | None, params: Params) -> Iterator[Planned]:
@@ -338,6 +331,7 @@ def _planned(tag: Tag, state: Tag | None, params: Params) -> Iterator[Planned]:
             values={**common, **own, "over": float(side is Side.HIGH and tag.measure is Measure.GAS)},
         )
     if params.warm_up_s > 0 and by_place[-1] != Limits():
+        grade = params.grades.get(tag.name, 0) if isinstance(params, Bound) else 0
         nearest: dict[str, Any] = {
             "limit_1": [_nearest(limits, ("high", "high_high")) for limits in by_place],
             "limit_2": [_nearest(limits, ("low", "low_low")) for limits in by_place],
@@ -345,7 +339,7 @@ def _planned(tag: Tag, state: Tag | None, params: Params) -> Iterator[Planned]:
         yield Planned(
             tags=tags,
             side=Side.FAULT,
-            levels=WARMS,
+            levels=(WARMS[0], replace(WARMS[1], tier=lowered(tag, by_place, grade))),
             holds=False,
             values={**common, **nearest, "warms": 1, "sign": 1.0, "over": float(tag.measure is Measure.GAS)},
         )
@@ -382,6 +376,7 @@ def _common(tag: Tag, state: Tag | None, params: Params, regimes: Sequence[Regim
         "deadband": tag.deadband if params.deadband is None else params.deadband,
         "range_low": plain.lowest(tag),
         "range_high": math.inf if tag.range_high is None else tag.range_high,
+        "gas": float(tag.measure is Measure.GAS),
         "n": params.n,
         "full": (1 << params.m) - 1,
         "warm_up": seconds(params.warm_up_s),
@@ -463,7 +458,7 @@ def say(said: Said) -> Text:
     """Such as "R1 温度 96 °C，达到高限 95 °C（工况：开车）"."""
     level, tag = said.level, said.tag
     if said.condition.levels[0] is WARMS[0]:
-        return _say_warm(said)
+        return say_warm(said)
     limit = said.figures.get("limit_1" if level is said.condition.levels[0] else "limit_2")
     if level is not None and limit is not None:
         told = Level(level.name, level.title, limit, level.early)
@@ -485,19 +480,6 @@ def say(said: Said) -> Text:
     if 0 < place <= len(regimes):
         return Text(zh=f"{spoken.zh}（工况：{regimes[place - 1]}）", en=f"{spoken.en} (regime: {regimes[place - 1]})")
     return spoken
-
-
-def _say_warm(said: Said) -> Text:
-    what = name(said.tag)
-    if said.level is None:
-        return Text(zh=f"{what.zh}：预热结束", en=f"{what.en}: warm-up is over")
-    if said.level is WARMS[0] or math.isnan(said.value):
-        return Text(
-            zh=f"{what.zh}：断电后预热，限值报警推迟（超量程除外）",
-            en=f"{what.en}: warming up after a loss of power, limits wait (over range does not)",
-        )
-    value = quantity(said.value, said.tag.unit)
-    return Text(zh=f"{what.zh}：预热中，{value} 已超限", en=f"{what.en}: warming up, {value} is beyond a limit")
 
 
 _TEMPERATURE = Tag(
@@ -565,14 +547,15 @@ KIND = Kind(
         Example(
             _GAS,
             RuleCase(
-                name="a detector that had no power warms up: told, lowered in urgency, and over range is an alarm",
+                name="a detector that had no power warms up: the first level waits, the second and over range do not",
                 tag="H2-1",
                 readings=(
-                    (0, 1.0), (30, 60.0), (35, 10.0), (40, None, "OVER_RANGE"), (45, 10.0), (52, 10.0), (59, 10.0),
-                    (61, 30.0),
+                    (0, 1.0), (30, 30.0), (33, 60.0), (35, 10.0), (40, None, "OVER_RANGE"), (45, 10.0),
+                    (52, 10.0), (59, 10.0), (61, 30.0),
                 ),
                 expect=(
-                    (30, "raise", "warm_up_beyond"), (35, "fall", "warm_up"), (40, "raise", "high_high"),
+                    (30, "raise", "warm_up_beyond"), (33, "raise", "high_high"), (35, "return", "normal"),
+                    (35, "fall", "warm_up"), (40, "raise", "high_high"),
                     (45, "return", "normal"), (61, "raise", "high"), (61, "return", "normal"),
                 ),
             ),

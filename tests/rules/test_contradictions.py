@@ -261,7 +261,7 @@ def test_gas_alarms_that_wait_for_a_warm_up() -> None:
 
     assert told() == []
     assert told(warm_up_s=120.0) == [
-        "rules[limits].params.warm_up_s: after 30 s of silence gas alarms of CO-1 wait up to 120 s; "
+        "rules[limits].params.warm_up_s: after 30 s of silence first-level gas alarms of CO-1 wait up to 120 s; "
         "the shortest time that the detector's manual asks for, and a longer stale_s"
     ]
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.admission import LATE, LIVE, Admission
-from rules.kinds.limits_by_state import KIND, PARAMS, Params, bind
-from rules.regimes import STRICTEST, Unclear, read, states_of, values, which
+from rules.kinds.limits_by_state import KIND, Params, bind
 from rules.rulebook import check_rules
-from schemas.changes import ConditionChange
 from schemas.quality import Quality
 from schemas.records import Kind as RecordKind
-from schemas.registry import Limits, Measure, Revision, Rule, Tag
-from schemas.time import HOUR, MINUTE, SECOND
+from schemas.registry import Limits, Measure, Rule, Tag
+from schemas.time import HOUR, SECOND
 from tests.laws.settings import traces as laws
 from tests.laws.traces import (
     CLOCKS,
@@ -37,15 +33,8 @@ from tests.laws.traces import (
 )
 from tests.laws.traces import traces as any_traces
 from tests.rules.helpers import Story
+from tests.rules.kinds.by_state import DETECTOR, MODE, NO_GAS, NONE, RULE, last, levels, story, under
 from tests.rules.kinds.groups import Heard, Ladder
-
-RULE = "limits_by_state"
-NONE = Limits()
-
-
-def under(tags: Sequence[Tag], **params: object) -> Revision:
-    return msgspec.structs.replace(revision(*tags), rules=(Rule(id=RULE, kind=RULE, params=dict(params)),))  # type: ignore[arg-type]
-
 
 # Where nothing else is asked it is `limits`
 
@@ -73,88 +62,6 @@ def test_without_more_it_says_what_limits_says(trace: Trace) -> None:
         assert told(mine, RULE) == told(plain, "limits")
 
 
-# Regimes against a calendar
-
-LINES = (
-    "start-up; state 2, 3; high 95, high_high 110",
-    "night; 22:00-06:00 mon-fri; high 60",
-    "weekend; sat,sun; high 70",
-    "cleaning; states 5; 08:00-16:30; low none",
-    "lunch; 12:00-13:00; high_high none",
-    "new year; 20:00-04:00 sun; low 3",
-)
-DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-APPLIES = {
-    LINES[0]: lambda state, at: state in (2, 3),
-    LINES[1]: lambda state, at: (
-        (at.hour >= 22 and at.weekday() < 5) or (at.hour < 6 and at.weekday() in (1, 2, 3, 4, 5))
-    ),
-    LINES[2]: lambda state, at: at.weekday() >= 5,
-    LINES[3]: lambda state, at: state == 5 and 8 * 60 <= at.hour * 60 + at.minute < 16 * 60 + 30,
-    LINES[4]: lambda state, at: at.hour == 12,
-    LINES[5]: lambda state, at: (at.hour >= 20 and at.weekday() == 6) or (at.hour < 4 and at.weekday() == 0),
-}
-moments = st.builds(
-    lambda quarters, off: START + quarters * 15 * MINUTE + off,
-    st.integers(-3000, 3000),
-    st.sampled_from([0, 0, -1, 1, 7 * MINUTE]),
-)
-
-
-@laws(500)
-@given(
-    st.lists(st.sampled_from(LINES), max_size=8),
-    st.sampled_from([math.nan, 0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 2.5, -1.0, 61.0, 62.0, 1e300]),
-    moments,
-    st.sampled_from([8.0, 0.0, -5.5]),
-    st.booleans(),
-)
-def test_the_regime_is_that_of_the_calendar(
-    lines: list[str], state: float, at: int, zone_h: float, by_state: bool
-) -> None:
-    lines = [line for line in lines if by_state or "state" not in line]
-    p = np.zeros(1, PARAMS)
-    for key, value in values([read(line) for line in lines], states_of(["0", "1"]), by_state, zone_h).items():
-        p[key] = value
-    local = datetime.fromtimestamp(at // SECOND, UTC).astimezone(timezone(timedelta(hours=zone_h)))
-    applying = [k for k, line in enumerate(lines, 1) if APPLIES[line](state, local)]  # type: ignore[no-untyped-call]
-    if by_state and state not in range(62):
-        wanted = STRICTEST
-    elif applying:
-        wanted = applying[0]
-    else:
-        wanted = STRICTEST if by_state and state not in (0, 1) else 0
-    assert which(p[0], state, at) == wanted
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("", "is no regime"),
-        ("start-up; high 95", "write name; when; limits"),
-        ("start-up; state 2;", "is no regime"),
-        ("start-up; state x; high 95", "'x' is no state"),
-        ("start-up; state 62; high 95", "whole numbers from 0 to 61"),
-        ("start-up; soon; high 95", "says nothing about hours, days or states"),
-        ("night; 25:00-06:00; high 95", "are no hours of a day"),
-        ("night; 22:00-06:60; high 95", "are no hours of a day"),
-        ("night; 08:00-08:00; high 95", "are no hours of a day"),
-        ("shifts; 08:00-16:00; 17:00-18:00; high 95", "'17:00-18:00' says a second time when it applies"),
-        ("night; 22:00-06:00; mon-fri; high 95", "'mon-fri' says a second time when it applies"),
-        ("start-up; state 1; state 2; high 95", "'state 2' says a second time when it applies"),
-        ("night; mon-someday; high 95", "says nothing about hours"),
-        ("night; 22:00-06:00; top 95", "'top 95' is no limit"),
-        ("night; 22:00-06:00; high 95, high 96", "'high 96' is no limit"),
-        ("night; 22:00-06:00; high ten", "'ten' is no number"),
-        ("night; 22:00-06:00; high inf", "'inf' is no number"),
-    ],
-)
-def test_a_line_that_is_unclear_is_told_with_a_cure(line: str, said: str) -> None:
-    with pytest.raises(Unclear) as caught:
-        read(line)
-    assert said in str(caught.value)
-
-
 # The rule against a slow one, with a state, n of m and a warm-up
 
 BASE = Limits(high=50.0, high_high=80.0)
@@ -167,8 +74,6 @@ ASKED = {
     "regimes": ["start-up; state 2; high 70", "cleaning; state 3; high none, high_high 60"],
     "state_age_s": 12.0,
 }  # fmt: skip
-MODE = Tag(number=2, name="MODE", enterprise="works", measure=Measure.STATE, unit="1", stale_s=60.0)
-DETECTOR = gas_tag(1, limits=NONE, deadband=2.0, stale_s=6.0)
 VALUES: tuple[float, ...] = (
     20.0,
     20.0,
@@ -192,7 +97,7 @@ WAITS = (0, SECOND, SECOND, SECOND, SECOND, 2 * SECOND, 3 * SECOND, 5 * SECOND, 
 SHIFTS = (0,) * 12 + (-SECOND, -3 * SECOND, -10 * SECOND)
 
 
-def written(drawn: bytes) -> Trace:
+def written(drawn: bytes, detector: Tag) -> Trace:
     writer = Writer(("ingest",))
     writer.pass_time(0)
     for wait, who, value, quality in zip(drawn[::4], drawn[1::4], drawn[2::4], drawn[3::4], strict=False):
@@ -208,13 +113,14 @@ def written(drawn: bytes) -> Trace:
             number, pool = 1, VALUES
         when = writer.now_ns + SHIFTS[who // 4 % len(SHIFTS)]
         writer.read([(number, when, pool[value % len(pool)], QUALITIES[quality % len(QUALITIES)])])
-    return Trace(under([DETECTOR, MODE], **ASKED), tuple(writer.entries))
+    return Trace(under([detector, MODE], **ASKED), tuple(writer.entries))
 
 
 @dataclass
 class Slow:
-    """One detector on the high side, by the words of the kind."""
+    """One detector on the high side, by the words of the kind; `gas` says whether it is one for gas."""
 
+    gas: bool
     state: tuple[float, int] | None = None
     last_live: int | None = None
     silence: int = 0
@@ -248,36 +154,44 @@ class Slow:
             self.silence, self.last_live = 0, row.now
         warm = self.warm is not None and row.at - self.warm[0] < 9 * SECOND and row.now - self.warm[1] < 9 * SECOND
         usable = row.quality < 128 and not math.isnan(row.value)
-        over = row.quality == Quality.OVER_RANGE or (usable and row.value > RANGE_HIGH)
+        over = self.gas and (row.quality == Quality.OVER_RANGE or (usable and row.value > RANGE_HIGH))
         good = row.live and usable and row.quality < 64 and -1.25 <= row.value <= RANGE_HIGH and not over
         limits = self.limits(row.now)
         steps = [limits.high, limits.high_high]
         hit = [limit is not None and (over or (usable and row.value >= limit)) for limit in steps]
         back = [usable and not over and (limit is None or row.value < limit - 2) for limit in steps]
         standing = self.ladder.stated > 0
-        if not warm or over or standing:
+        waits = warm and not over and not standing
+        if waits and not self.gas:
+            level = self.ladder.judged([False, False], [True, True], good and not any(hit))
+        else:
             beyond = []
             for k in (0, 1):
                 if anew:
                     self.hits[k] = []
-                if hit[k] or good:
-                    self.hits[k] = [*self.hits[k], hit[k]][-3:]
+                counted = all(hit) if waits else hit[k]
+                if (counted if k == 0 else hit[k]) or good:
+                    self.hits[k] = [*self.hits[k], counted if k == 0 else hit[k]][-3:]
                 enough = sum(self.hits[k]) >= 2
                 beyond.append((hit[k] and over) or (enough and (hit[k] or good)))
                 back[k] = back[k] and not enough
-            level = self.ladder.judged(beyond, back, good)
-        else:
-            level = self.ladder.judged([False, False], [True, True], good and not any(hit))
+            if waits and not beyond[1]:
+                beyond[0] = False
+                good_word = good and not (hit[0] and self.ladder.stated < 0)
+            else:
+                good_word = good
+            level = self.ladder.judged(beyond, back, good_word)
         number = any(hit) and not over
         warning = self.warning.judged([warm, warm and number], [not warm, not (warm and number)], good)
         return level, warning
 
 
 @laws(800)
-@given(st.binary(min_size=120, max_size=400).map(written))
-def test_it_says_what_the_slow_one_says(trace: Trace) -> None:
+@given(st.binary(min_size=120, max_size=400), st.sampled_from([DETECTOR, NO_GAS]))
+def test_it_says_what_the_slow_one_says(drawn: bytes, detector: Tag) -> None:
+    trace = written(drawn, detector)
     fold, admission = new_fold(trace), Admission(trace.revision.tags)
-    slow, wanted, said = Slow(), [], []
+    slow, wanted, said = Slow(detector is DETECTOR), [], []
     for offset, entry in enumerate(trace.entries):
         for change in fold_entry(fold, offset, entry):
             if change.rule == RULE and change.basis != "restatement" and change.cause is not None:
@@ -300,21 +214,6 @@ def test_it_says_what_the_slow_one_says(trace: Trace) -> None:
 
 
 # Stories
-
-
-def story(tags: Sequence[Tag], **params: object) -> Story:
-    told = Story(of=under(tags, **params))
-    told.beat(0)
-    return told
-
-
-def last(told: Story, side: str = "high") -> ConditionChange:
-    return [c for c in told.said if c.rule == RULE and c.side == side][-1]
-
-
-def levels(told: Story, side: str = "high") -> list[int]:
-    hidden = ("first", "restatement")
-    return [c.level for c in told.said if c.rule == RULE and c.side == side and c.basis not in hidden]
 
 
 REACTOR = Tag(
@@ -480,78 +379,6 @@ def test_over_range_needs_no_second_reading() -> None:
     told.read(0, 20.0)
     told.read(1, None, quality=Quality.OVER_RANGE)
     assert levels(told) == [2]
-
-
-WARM = {"high": 50.0, "high_high": 80.0, "warm_up_s": 60.0}
-
-
-def powered_up(at: int = 20, **params: object) -> Story:
-    """Silent from second 1 on while the link is up, and heard again."""
-    told = story([DETECTOR], **{**WARM, **params})
-    told.read(1, 20.0)
-    told.pass_time(2, at)
-    return told
-
-
-def test_a_reading_beyond_in_the_warm_up_is_told_and_an_alarm_when_it_lasts() -> None:
-    told = powered_up()
-    told.read(21, 10.0)
-    assert levels(told, "fault") == [1] and (last(told, "fault").level_name, last(told, "fault").tier) == ("warm_up", 3)
-    told.read(22, 90.0)
-    assert levels(told) == [] and levels(told, "fault") == [1, 2]
-    assert last(told, "fault").text.zh == "CO-1 一氧化碳：预热中，90 ppm 已超限" and last(told, "fault").tier == 3
-    for second in range(27, 81, 5):
-        told.read(second, 90.0)
-    assert levels(told) == []
-    told.read(82, 90.0)
-    assert levels(told) == [2] and levels(told, "fault") == [1, 2, 0]
-
-
-def test_over_range_in_the_warm_up_is_an_alarm_at_once() -> None:
-    told = powered_up()
-    told.read(21, None, quality=Quality.OVER_RANGE)
-    assert levels(told) == [2]
-    told = powered_up()
-    told.read(21, 101.0)
-    assert levels(told) == [2]
-
-
-def test_what_stood_before_the_silence_is_no_matter_of_the_warm_up() -> None:
-    told = story([DETECTOR], **WARM)
-    told.read(1, 60.0)
-    told.pass_time(2, 20)
-    told.read(21, 90.0)
-    assert levels(told) == [2] and last(told, "fault").level == 2  # the first level was the first word
-
-
-def test_there_is_no_warm_up_after_a_fault_of_the_link_or_at_the_first_start() -> None:
-    told = story([DETECTOR], **WARM)
-    told.read(1, 20.0)
-    for second in range(2, 40):
-        told.tick(second)
-    told.beat(40)
-    told.read(41, 90.0)
-    assert last(told).level == 2
-    first = story([DETECTOR], **WARM)
-    first.pass_time(1, 40)
-    first.read(41, 90.0)
-    assert last(first).level == 2
-
-
-def test_a_detector_that_comes_and_goes_does_not_warm_up_for_ever() -> None:
-    told = powered_up(at=20, warm_up_s=10.0)
-    told.read(21, 20.0)
-    told.pass_time(22, 50)
-    told.read(51, 90.0)
-    assert levels(told) == [2]
-
-
-def test_it_may_warm_up_again_after_an_hour() -> None:
-    told = powered_up(at=20, warm_up_s=10.0)
-    told.read(21, 20.0)
-    told.pass_time(22, 3700)
-    told.read(3701, 90.0)
-    assert levels(told) == [] and last(told, "fault").level == 2
 
 
 def test_state_is_small() -> None:
