@@ -10,6 +10,9 @@ together what happened ten minutes apart.
 
 **Silence.** A member is silent when the group has been heard for the member's time without it. The group's clock stands
 while nobody is heard, so after an outage of all of them the first to come back does not find the others dead.
+
+**Revisions.** Members are known by the numbers of their tags: what they said stays theirs when others come or go. One
+that a revision brings counts from its first reading, or as silent when its time is over.
 """
 
 from __future__ import annotations
@@ -89,7 +92,7 @@ SAMPLE = np.dtype(
     [
         ("number", "i8"),  # the member's tag: a revision may put another one into this place
         ("at", "i8"),  # event time of its last live reading
-        ("heard", "i8"),  # the group's clock at its last live reading
+        ("heard", "i8"),  # the group's clock at its last live reading; ~clock, below 0, when it joined and has none yet
         ("sick", "i4"),
         ("up", "i4"),  # levels that it voted for and is not back from
         ("vote_at", "i8", (2,)),  # event time and `now` of its last vote at each level, 0 without one
@@ -187,22 +190,30 @@ def attend(p, held, c, s, v, q, quiet, live, at, now):  # type: ignore[no-untype
 
 @kernel
 def tally(p, held, c, now):  # type: ignore[no-untyped-def]
-    """Masks of members: voting at level 1 and 2, not back from level 1 and 2 (voting ones included), bad or silent.
+    """Masks of members: voting at level 1 and 2, not back from level 1 and 2 (voting ones included), bad or silent,
+    new.
 
     A bad or silent member is not one of those that are not back: a dead instrument must not hold the others' alarm.
+    A member is new from the revision that brought it until it is heard or its time to be heard is over: whether it
+    works is not known.
     """
     first, clock = held.first[c], held.own[c]["clock"]
-    vote_1, vote_2, up_1, up_2, sick = 0, 0, 0, 0, 0
+    vote_1, vote_2, up_1, up_2, sick, new = 0, 0, 0, 0, 0, 0
     for s in range(p["members"]):
         bit = 1 << s
         sample = held.samples[first + s]
         known = sample["number"] == p["number"][s]
         heard = sample["heard"] if known else 0
+        joined = heard < 0
+        if joined:
+            heard = ~heard
         ill = clock - heard > p["silent"][s] or (known and sample["sick"] != 0)
         if ill:
             sick |= bit
         if not known:
             continue
+        if joined and not ill and sample["vote_now"][0] == 0 and sample["vote_now"][1] == 0:
+            new |= bit
         for level in range(2):
             voted = sample["vote_now"][level]
             counts = (
@@ -216,7 +227,7 @@ def tally(p, held, c, now):  # type: ignore[no-untyped-def]
                 vote_2 |= bit if counts else 0
                 up_2 |= bit if up else 0
     held.own[c]["standing"] = ones(vote_1 | up_1)
-    return vote_1, vote_2, up_1, up_2, sick
+    return vote_1, vote_2, up_1, up_2, sick, new
 
 
 @kernel

@@ -169,7 +169,6 @@ def _hear(p, held, c, s, v, q, live, at, now):  # type: ignore[no-untyped-def]
     remember(held, k)
     sample = held.samples[k]
     if sample["number"] != p["number"][s]:
-        own["up"] -= sample["up"]
         sample["number"] = p["number"][s]
         sample["heard"] = 0
         sample["at"] = 0
@@ -186,13 +185,25 @@ def _hear(p, held, c, s, v, q, live, at, now):  # type: ignore[no-untyped-def]
     elif x >= limit:
         sample["value"] = max(sample["value"], density)
     lowers = live and good
-    if x >= limit and sample["up"] == 0:
+    if x >= limit:
         sample["up"] = 1
         own["up"] += 1
     elif lowers and not x >= limit - p["deadband"][s] and sample["up"] != 0:
         sample["up"] = 0
-        own["up"] -= 1
+    if own["up"] > 0:
+        own["up"] = _up(p, held, c)
     return lowers
+
+
+@kernel
+def _up(p, held, c):  # type: ignore[no-untyped-def]
+    """How many detectors of condition c are up; one that is no more does not count."""
+    up = 0
+    for s in range(p["members"]):
+        sample = held.samples[held.first[c] + s]
+        if sample["number"] == p["number"][s] and sample["up"] != 0:
+            up += 1
+    return up
 
 
 @kernel

@@ -14,7 +14,8 @@ their order. K is the factor of the hazard source's grade. A point's share is ln
 **Missing data** never lowers it. A point keeps its last severity until its next good reading, and is missing when it
 has been bad or silent for its `silent_s` while the cell was heard. d = `blind` x (weight of missing points / weight of
 all) is a contribution of its own, so a bad reading may raise a level, as in no other process kind. When the whole cell
-falls silent no row is left to judge: that is for `stale`.
+falls silent no row is left to judge: that is for `stale`. A point that a revision brings counts from its first reading,
+or as missing when its time is over; what the others said stays.
 
 **Overrides** are never averaged away: a toxic gas at its second limit is red (`toxic_votes` detectors), any other point
 at its second limit at least orange, all gas points missing at least yellow.
@@ -138,7 +139,7 @@ MEMORY = np.dtype(
 SAMPLE = np.dtype(
     [
         ("number", "i8"),  # the point's tag: a revision may put another one into this place
-        ("heard", "i8"),  # the cell's clock at its last live reading that was no bad data
+        ("heard", "i8"),  # the cell's clock at its last live reading that was no bad data; see `rules.members`
         ("severity", "f8"),
         ("second", "i8"),  # reached its second limit, and not back from it
     ],
@@ -183,7 +184,7 @@ def _hear(p, held, c, s, v, q, live):  # type: ignore[no-untyped-def]
         changed = True
     clock = held.own[c]["clock"]
     if live and not sick:
-        changed = changed or clock - sample["heard"] > p["silent"][s]
+        changed = changed or sample["heard"] < 0 or clock - sample["heard"] > p["silent"][s]
         sample["heard"] = clock
     if usable:
         lowers = live and good
@@ -209,13 +210,19 @@ def _judge(p, held, c):  # type: ignore[no-untyped-def]
     for s in range(p["members"]):
         sample = held.samples[first + s]
         known = sample["number"] == p["number"][s]
-        until = (sample["heard"] if known else 0) + p["silent"][s]
+        heard = sample["heard"] if known else 0
+        joined = heard < 0
+        if joined:
+            heard = ~heard
+        until = heard + p["silent"][s]
         ill = clock > until
         if not ill:
             check = min(check, until + 1)
-        weight += p["weight"][s]
+        new = joined and not ill  # nothing is known of it, so it must not lower the share of the missing ones
+        if not new:
+            weight += p["weight"][s]
         lost += p["weight"][s] if ill else 0.0
-        if p["gas"][s] != 0.0:
+        if p["gas"][s] != 0.0 and not new:
             gases += 1
             gases_lost += 1 if ill else 0
         if not known:
@@ -226,7 +233,7 @@ def _judge(p, held, c):  # type: ignore[no-untyped-def]
                 toxic += 1
             others += 1
     own["check"] = check
-    sound = 1.0 - min(SUREST, p["blind"] * lost / weight)
+    sound = 1.0 - min(SUREST, p["blind"] * lost / weight if weight > 0.0 else 0.0)
     floor, reason = 0, 0.0
     if toxic >= p["votes"]:
         floor, reason = 4, 1.0

@@ -13,7 +13,8 @@ needed vote or are still inside of their deadband, at a good reading of any of t
 silent for its `stale_s` while others were heard. A bad member without a vote lowers both M and N by one, M never below
 1: 2oo3 with one bad is 1oo2, 2oo2 with one bad is 1oo1, 3oo3 with two bad is 1oo1. Bad data is no vote and no proof of
 safety. The words say so; the bad members themselves are told by `quality` and `stale`. With all members bad nothing
-can be judged, and what stands stays.
+can be judged, and what stands stays. A member that a revision brings is one of the N from its first reading on, or bad
+when it stays silent; the others' votes stay.
 
 **Bad, uncertain, late.** A bad reading alone changes no level: the next usable one of any member judges. Uncertain ones
 may vote, and never lower. A late reading may add its vote.
@@ -104,13 +105,13 @@ def rows(  # type: ignore[no-untyped-def]
             said = attend(p, memory, c, memory.slot[k], value[i], quality[i], conditions[c]["quiet"], live, at[i], now)
             if said == 0:
                 continue
-            vote_1, vote_2, up_1, up_2, sick = tally(p, memory, c, now)
+            vote_1, vote_2, up_1, up_2, sick, new = tally(p, memory, c, now)
             beyond, clear = 0, 0
-            needed = _needed(p, p["level_1"], sick & ~vote_1)
+            needed = _needed(p, p["level_1"] & ~new, sick & ~vote_1)
             if needed != 0:
                 beyond = 1 if ones(vote_1) >= needed else 0
                 clear = 1 if ones(up_1) < needed else 0
-            needed = _needed(p, p["level_2"], sick & ~vote_2)
+            needed = _needed(p, p["level_2"] & ~new, sick & ~vote_2)
             if needed != 0 and ones(p["level_2"]) >= p["needed"]:
                 beyond |= 2 if ones(vote_2) >= needed else 0
                 clear |= 2 if ones(up_2) < needed else 0

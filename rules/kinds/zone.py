@@ -110,8 +110,8 @@ def rows(  # type: ignore[no-untyped-def]
             said = attend(p, memory, c, memory.slot[k], value[i], quality[i], conditions[c]["quiet"], live, at[i], now)
             if said == 0:
                 continue
-            vote_1, vote_2, up_1, up_2, sick = tally(p, memory, c, now)
-            working = _positions(p, (1 << p["members"]) - 1 & ~(sick & ~vote_1))
+            vote_1, vote_2, up_1, up_2, sick, new = tally(p, memory, c, now)
+            working = _positions(p, (1 << p["members"]) - 1 & ~(sick & ~vote_1 | new))
             # 1e-9: a share of 0.3 of 10 is 3, whatever the last bit says
             least = math.ceil(p["share"] * working - 1e-9)
             alarmed, inside = _positions(p, vote_1), _positions(p, up_1)
