@@ -52,10 +52,11 @@ SCALE = [
 
 @kernel
 def counted(v, q, top, over):  # type: ignore[no-untyped-def]
-    """The concentration that a reading counts as; NaN for none. Below zero is a fault of the zero point, not a gas."""
+    """The concentration that a reading counts as; NaN for none. Below zero is a fault of the zero point, not a gas; an
+    infinite number is one above the range."""
     if q == OVER_RANGE and over != 0.0:
         return top
-    if q >= FIRST_BAD or v - v != 0.0:
+    if q >= FIRST_BAD or not v > -np.inf:
         return np.nan
     return min(max(v, 0.0), top)
 

@@ -71,7 +71,7 @@ def read(fold: Fold, reading: Reading) -> list[ConditionChange]:
 
 
 def is_usable(reading: Reading) -> bool:
-    return reading[2] < 128 and not math.isnan(reading[1])
+    return reading[2] < 128 and reading[1] > -math.inf
 
 
 def is_good(reading: Reading, range_high: float) -> bool:

@@ -173,8 +173,8 @@ def opposite(a: Part) -> Part:
 
 
 def compared(sign: str, a: Part, b: Part) -> Part:
-    """Numbers as close as rounding goes are refused, unless both sides are one tag and one literal. Of numbers that are
-    known by their ends it is what all pairs between them would say."""
+    """Numbers as close as rounding goes are refused, unless one tag and one literal are just the same. Of numbers that
+    are known by their ends it is what all pairs between them would say."""
     work = {
         "<": operator.lt,
         "<=": operator.le,
@@ -188,9 +188,8 @@ def compared(sign: str, a: Part, b: Part) -> Part:
     def out(look: Look) -> bool | None:
         ends = [bounds(a.out(look)), bounds(b.out(look))]
         there = [[end for end in pair if end is not None] for pair in ends]
-        if not exact and any(
-            abs(x - y) <= Fraction(1, 10**9) * (abs(x) + abs(y) + 1000) for x in there[0] for y in there[1]
-        ):
+        pairs = [(x, y) for x in there[0] for y in there[1] if not (exact and x == y)]
+        if any(abs(x - y) <= Fraction(1, 10**9) * (abs(x) + abs(y) + (0 if exact else 1000)) for x, y in pairs):
             raise Close
         (x_low, x_high), (y_low, y_high) = ends
         far = 1 + sum(map(abs, there[0] + there[1]))

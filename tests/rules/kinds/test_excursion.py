@@ -90,7 +90,7 @@ class SlowExcursions:
 
 STEPS_S = (10, 60, 60, 119, 120, 200, 600, 1800, 3700, 20_000)
 VALUES: tuple[tuple[float, int], ...] = (
-    *((float(v), 0) for v in (0, 0, 5, 26, 28, 29, 31, 32, 40, 46, 49, 51, 150, -1, -7, 260)),
+    *((float(v), 0) for v in (0, 0, 5, 26, 28, 29, 31, 32, 40, 46, 49, 51, 150, -1, -7, 260, math.inf, -math.inf)),
     *SPOILT,
 )
 
@@ -277,3 +277,10 @@ def test_the_words() -> None:
     assert "no time left" in say(Said(left, left.levels[0], 0.0, 0, 0.0)).en
     assert "no excursion" in say(Said(left, None, math.inf, 0, 0.0)).en
     assert KIND.unit(left) == "min" and KIND.unit(high) == "mg/m3"
+
+
+def test_a_number_without_end_is_one_above_the_range() -> None:
+    fold = replayed(under(point(), **PLAIN))
+    read(fold, (0, 5.0, 0))
+    assert said_of(read(fold, (60_000, math.inf, 0))) == [2]
+    assert said_of(read(fold, (120_000, -math.inf, 0))) == [], "and one below all numbers is none"
