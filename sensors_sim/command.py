@@ -19,6 +19,7 @@ from sensors_sim.publisher import BrokerAddress, Publisher, PublishError, Stream
 from sensors_sim.recording import CSV, PARQUET, Trips, faults, write, write_events
 from sensors_sim.scenario import Scenario, ScenarioError, load, names, plant_of, play
 from sensors_sim.sites import DEMO, sites
+from sensors_sim.taglist import thinned
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -82,7 +83,8 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     "--site-to",
     "site_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Copy the tag list and configuration of the scenario's site to this folder; alone: only that.",
+    help="Copy the tag list (for --every, with its periods) and configuration of the scenario's site to this folder; "
+    "alone: only that.",
 )
 def simulate(
     scenario: str,
@@ -113,7 +115,7 @@ def simulate(
     try:
         what = load(scenario)
         if site_folder is not None:
-            _copy_site(what, site_folder)
+            _copy_site(what, site_folder, every_s)
             if not (target or stdout):
                 return
         plant = plant_of(what, seed, begin, tag_file)
@@ -163,20 +165,21 @@ def _record(
             click.echo(f"{file}: {len(events)} events", err=True)
 
 
-def _copy_site(what: Scenario, folder: Path) -> None:
-    """Never over something else that is there. Raises `ScenarioError`, OSError."""
+def _copy_site(what: Scenario, folder: Path, every_s: float) -> None:
+    """With the periods of a recording that has one moment in `every_s` (s); 0: as they are. Never over something else
+    that is there. Raises `ScenarioError`, OSError."""
     if what.site not in sites():
         raise ScenarioError(f"{what.name}: there is no site {what.site!r}; known are {', '.join(sites())}")
-    files = sites()[what.site].files
-    taken = [folder / file.name for file in files]
-    taken = [
-        new for new, file in zip(taken, files, strict=True) if new.exists() and new.read_bytes() != file.read_bytes()
-    ]
+    site = sites()[what.site]
+    files = {folder / file.name: file.read_bytes() for file in site.files}
+    if every_s:
+        files[folder / site.tags.name] = thinned(site.tags, every_s)
+    taken = [new for new, content in files.items() if new.exists() and new.read_bytes() != content]
     if taken:
         raise ScenarioError("\n".join(f"{new}: another file lies there; choose another folder" for new in taken))
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        (folder / file.name).write_bytes(file.read_bytes())
+    for new, content in files.items():
+        new.write_bytes(content)
 
 
 def _until(moments: Iterator[tuple[float, Shown]], end_s: float) -> Iterator[tuple[float, Shown]]:

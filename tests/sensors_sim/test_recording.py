@@ -17,6 +17,8 @@ from schemas.time import SECOND
 from sensors_sim.faults import Shown
 from sensors_sim.recording import Happened, Trips, faults, write
 from sensors_sim.scenario import load, plant_of, play
+from sensors_sim.sites import DEMO, sites
+from sensors_sim.taglist import thinned
 from tests.sensors_sim.plants import START_S, scenario
 
 START = ("--start", str(START_S))
@@ -123,6 +125,41 @@ def test_replay_reads_it_with_the_configuration_of_its_site(tmp_path: Path, suff
     ran = CliRunner().invoke(main, ["replay", str(file), "--config", str(site / "hazwatch.toml")])
     assert ran.exit_code == 0, ran.output
     assert f"{360 * 14} readings of known tags\n0 transitions" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("every", "period_s", "stale_s"), [("60", "60", "180"), ("5min", "300", "900"), ("5", "10", "180")]
+)
+def test_a_site_beside_a_recording_has_its_periods(tmp_path: Path, every: str, period_s: str, stale_s: str) -> None:
+    file, site = tmp_path / "r.csv", tmp_path / "site"
+    words = ("--to", str(file), "--for", "1h", "--every", every, "--site-to", str(site), *START)
+    assert simulate("reactor-healthy", *words).exit_code == 0
+    assert {(row["period_s"], row["stale_s"]) for row in rows(site / "tags.csv")} == {(period_s, stale_s)}
+    ran = CliRunner().invoke(main, ["replay", str(file), "--config", str(site / "hazwatch.toml")])
+    assert ran.exit_code == 0 and "\n0 transitions" in ran.stderr, ran.output
+    assert CliRunner().invoke(main, ["check", str(site / "hazwatch.toml")]).exit_code == 0
+
+
+def test_only_the_periods_of_a_thinned_tag_list_differ() -> None:
+    """Also in the demo, where some read every second and some every ten."""
+    tags = sites()[DEMO].tags
+    before = list(csv.DictReader(tags.read_text("utf-8-sig").splitlines()))
+    after = list(csv.DictReader(thinned(tags, 7.0).decode("utf-8-sig").splitlines()))
+    assert len({row["period_s"] for row in before}) > 1
+    for was, now in zip(before, after, strict=True):
+        period_s, stale_s = float(was["period_s"] or 1), was["stale_s"]
+        assert float(now["period_s"] or 1) == max(7.0, period_s)
+        assert not stale_s or float(now["stale_s"]) == (max(21.0, float(stale_s)) if period_s < 7 else float(stale_s))
+        assert {**was, "period_s": "", "stale_s": ""} == {**now, "period_s": "", "stale_s": ""}
+
+
+def test_the_units_can_be_silent_for_three_minutes(tmp_path: Path) -> None:
+    """So a recording with `--every 60` replays with a site that was copied without it."""
+    file = tmp_path / "r.csv"
+    assert simulate("ammonia-healthy", "--to", str(file), "--for", "1h", "--every", "60", *START).exit_code == 0
+    config = sites()[load("ammonia-healthy").site].folder / "hazwatch.toml"
+    ran = CliRunner().invoke(main, ["replay", str(file), "--config", str(config)])
+    assert ran.exit_code == 0 and "\n0 transitions" in ran.stderr, ran.output
 
 
 def test_a_site_is_copied_and_never_over_something_else(tmp_path: Path) -> None:
