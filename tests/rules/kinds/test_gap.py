@@ -24,7 +24,7 @@ PART_S = 6.0
 
 
 class Step(NamedTuple):
-    """At a second: a reading of a time (None: a heartbeat, up or down)."""
+    """At a second of the log: a reading of a time (None: a heartbeat, up or down)."""
 
     now: float
     event: float | None = None
@@ -44,6 +44,14 @@ class Slow:
         self.newest_part = 0
         self.level = 0
         self.caused = -1e9
+        self.appended: float | None = None
+        self.now = 0.0
+
+    def clock(self, second: float) -> float:
+        """LAWS T1: a record that the log has at this second moves `now` on by 10 s at most, and never back."""
+        passed = second if self.appended is None else min(max(second - self.appended, 0.0), 10.0)
+        self.appended, self.now = second, self.now + passed
+        return self.now
 
     def supervised(self, since: float, now: float) -> bool:
         """Whether the link was up from then until now: each heartbeat up and at most 15 s after the one before."""
@@ -59,6 +67,7 @@ class Slow:
         return missing, max([0, *(self.holes.get(p, 0) for p in parts)]), missing / max(1, missing + arrived)
 
     def take(self, step: Step) -> int:
+        step = step._replace(now=self.clock(step.now))
         if step.event is None:
             return self.beat(step)
         part = int(step.event // PART_S)
@@ -166,6 +175,23 @@ def lives(draw: st.DrawFn) -> list[Step]:
 def test_the_fold_says_what_the_slow_reference_says(steps: list[Step]) -> None:
     slow = Slow()
     assert run(steps, QUICK) == [slow.take(step) for step in steps]
+
+
+def test_a_fault_stands_for_a_minute_of_now_however_far_apart_the_records_are() -> None:
+    """15 s without any record count 10 (LAWS T1), so what was caused at 29.75 may end at 94.75 and not at 89.75."""
+    steps = [
+        *(Step(second - 0.25) for second in range(0, 70, 5)),
+        *(Step(float(second), float(second)) for second in range(70) if not 16 < second < 29),
+        Step(69.75, up=False),
+        Step(84.75, up=False),
+        Step(89.75),
+        *(Step(float(second), float(second)) for second in range(90, 97)),
+    ]
+    steps.sort(key=lambda step: step.now)
+    slow, found = Slow(), run(steps, QUICK)
+    assert found == [slow.take(step) for step in steps]
+    changed = [(b.now, after) for (before, after), b in zip(pairwise(found), steps[1:], strict=True) if before != after]
+    assert changed == [(29.75, 1), (95.0, 0)]
 
 
 def pass_by(story: Story, start: int, end: int, *holes: tuple[int, int], beats: bool = True) -> None:
