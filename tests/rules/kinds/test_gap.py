@@ -71,15 +71,17 @@ class Slow:
         if step.event is None:
             return self.beat(step)
         part = int(step.event // PART_S)
-        if self.last is not None and self.last.event is not None and step.event < self.last.event:
-            self.fill(step.event, part)
-            return self.level
         if self.last is not None and self.last.event is not None:
+            back = self.last.event - step.event
+            if back > 0 and step.now - self.last.now < 10:  # LAWS L2: after 10 s of silence any time is live
+                if back <= 10:  # LAWS L1: what is older is history
+                    self.fill(step.event, part)
+                return self.level
             lost = int(step.event - self.last.event + 0.5) - 1
             if lost > 0 and step.now - self.last.now < 30:
                 self.waiting.append([self.last.now, self.last.event, step.event, min(lost, 60)])
         self.last = step
-        self.newest_part = part
+        self.newest_part = max(self.newest_part, part)
         self.arrived.append(part)
         missing, hole, share = self.sums()
         left = 2 * hole >= 8 or (missing >= 3 and 2 * share >= 0.1)
@@ -192,6 +194,39 @@ def test_a_fault_stands_for_a_minute_of_now_however_far_apart_the_records_are() 
     assert found == [slow.take(step) for step in steps]
     changed = [(b.now, after) for (before, after), b in zip(pairwise(found), steps[1:], strict=True) if before != after]
     assert changed == [(29.75, 1), (95.0, 0)]
+
+
+def test_a_kept_reading_after_a_silence_is_live_and_fills_no_place() -> None:
+    """28 comes by another way while the link is down; 27, 23 s later, is where the tag's time goes on (LAWS L2)."""
+    steps = [
+        *(Step(second - 0.25) for second in range(0, 30, 5)),
+        *(Step(float(second), float(second)) for second in range(27)),
+        Step(29.75, up=False),
+        Step(31.5, 28.0),
+        Step(49.75),
+        *(Step(50.0, event) for event in (27.0, 29.0, 50.0)),
+        *(Step(float(second), float(second)) for second in range(51, 55)),
+        Step(54.75),
+    ]
+    steps.sort(key=lambda step: step.now)
+    slow, found = Slow(), run(steps, QUICK)
+    assert found == [slow.take(step) for step in steps]
+    assert not any(found), "what was missing has begun before the link was down"
+
+
+def test_a_reading_fills_its_place_until_it_is_history() -> None:
+    """Three are missing. One of them comes 10 s behind the newest, or 11 (LAWS L1): two are no share, three are."""
+    for event, level in ((19.0, 0), (18.0, 1)):
+        steps = [
+            *(Step(second - 0.25) for second in (10, 15)),
+            *(Step(float(second), float(second)) for second in range(10, 30) if not 16 < second < 20),
+            Step(29.5, event),
+            Step(29.75),
+        ]
+        steps.sort(key=lambda step: step.now)
+        slow, found = Slow(), run(steps, QUICK)
+        assert found == [slow.take(step) for step in steps]
+        assert found[-1] == level
 
 
 def pass_by(story: Story, start: int, end: int, *holes: tuple[int, int], beats: bool = True) -> None:
