@@ -67,8 +67,6 @@ a fingerprint once in 10^11 comparisons; the second would then be taken for a co
 LEAST_SLOTS, MOST_SLOTS = 8, 1024
 """Bounds of the room for what a tag reads in 60 s at its period and a fifth more."""
 
-StateArray = npt.NDArray[np.void]
-
 
 @kernel
 def _find(table, tag):  # type: ignore[no-untyped-def]
@@ -212,8 +210,7 @@ class Admission:
         _insert(self._table, self.numbers)
         self.setup = np.zeros(len(tags), SETUP)
         period_s = np.array([t.period_s for t in tags], np.float64)
-        lateness_s = np.maximum([t.lateness_s for t in tags], 2 * period_s)
-        self.setup["lateness"] = np.rint(lateness_s * SECOND)
+        self.setup["lateness"] = np.rint(np.array([lateness_s(t) for t in tags], np.float64) * SECOND)
         self.setup["slots"] = np.clip(np.trunc(1.2 * float(REMEMBERED) / period_s) + 4, LEAST_SLOTS, MOST_SLOTS)
         ends = np.cumsum(self.setup["slots"], dtype=np.int64)
         self.setup["first"] = ends - self.setup["slots"]

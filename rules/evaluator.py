@@ -15,8 +15,7 @@ import numpy.typing as npt
 from rules import machine
 from rules.admission import Admission
 from rules.compiling import kernel
-from rules.figures import moved
-from rules.kinds import NO_ARRAY
+from rules.kinds import NO_ARRAY, Moved
 from rules.rulebook import CompiledRule
 from rules.screen import Screen
 from rules.windows import Held, Windows
@@ -248,39 +247,30 @@ class Evaluator:
         mine, its = np.array(pairs).T
         self.conditions[mine] = old.conditions[its]
         self.gates[mine] = old.gates[its]
-        shifted: set[tuple[int, int]] = set()
-        if self.windows is not None and old.windows is not None:
-            if self.windows.by_tag:
-                shifted = {(to, source) for to, source in pairs if self._tags(to) != old._tags(source)}
+        moved = self.compiled.kind.moved
+        if self.windows is not None and old.windows is not None and moved is None:
             # a ring of another size begins anew, and so does what the kind knows of it
-            pairs = [pair for pair in pairs if pair in shifted or self.windows.inherit(pair[0], old.windows, pair[1])]
+            pairs = [(to, source) for to, source in pairs if self.windows.inherit(to, old.windows, source)]
             mine, its = np.array(pairs, np.int64).reshape(-1, 2).T
         self.memory[mine] = old.memory[its]
-        if "check" in (self.memory.dtype.names or ()):
-            self.memory["check"][mine] = 0  # what the kind would have looked at later, it looks at now
-        for to, source in sorted(shifted):
-            self._seat(to, old, source)
+        if moved is not None:
+            for to, source in pairs:
+                self._seat(moved, to, old, source)
         self.due[0] = 0
         self.resumed()
+
+    def _seat(self, moved: Moved, c: int, old: Evaluator, its: int) -> None:
+        """Take over what each tag of condition c said last, wherever its place was."""
+        assert self.windows is not None and old.windows is not None
+        numbers, before = self._tags(c), {number: place for place, number in enumerate(old._tags(its))}
+        places = [before.get(number, -1) for number in numbers]
+        ring = self.windows.seat(c, old.windows, its, numbers, places)
+        moved(self.memory[c], ring, numbers, places)
 
     def _tags(self, c: int) -> list[int]:
         """The numbers of the tags that condition c keeps a sample of, in the order of its ring."""
         plan = self.compiled.watched[c].plan
         return [t.number for t in plan.tags[: plan.samples]]
-
-    def _seat(self, c: int, old: Evaluator, its: int) -> None:
-        """Take over what each tag of condition c said last, wherever its place was; a new one is not missing yet."""
-        assert self.windows is not None and old.windows is not None
-        numbers, before = self._tags(c), {number: place for place, number in enumerate(old._tags(its))}
-        places = [before.get(number, -1) for number in numbers]
-        self.windows.seat(c, old.windows, its, numbers, places)
-        own, names = self.memory[c], self.memory.dtype.names or ()
-        if "clock" in names and "heard" in (self.windows.samples.dtype.names or ()):
-            for k, place in enumerate(places):
-                if place < 0:
-                    self.windows.join(c, k, numbers[k], int(own["clock"]))
-        if "figures" in names:
-            own["figures"] = moved(self.compiled.kind.figures, own["figures"].tolist(), places)
 
 
 def _reason(error: Exception) -> str:

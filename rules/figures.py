@@ -31,21 +31,13 @@ def step_telling(  # type: ignore[no-untyped-def]
     return tell(out, m, after, figures)
 
 
-MASKS = ("members", "bad", "second")
-"""Figures that are masks of a condition's tags, bit k the k-th."""
+def mask_after(mask: float, places: Sequence[int]) -> float:
+    """A mask of tags (bit k is the k-th) after a revision: the k-th was at `places[k]` before, -1 is a new one."""
+    if not math.isfinite(mask):
+        return mask
+    return float(sum(1 << k for k, place in enumerate(places) if place >= 0 and int(mask) >> place & 1))
 
 
-def moved(names: Sequence[str], figures: Sequence[float], places: Sequence[int]) -> list[float]:
-    """The figures of a condition whose k-th tag was at `places[k]` before, -1 one that is new. Masks (`MASKS`) and
-    places (a figure `x` beside `x_share`) name the same tags as before; a place that is no more is NaN."""
-    return [_moved(name, f"{name}_share" in names, x, places) for name, x in zip(names, figures, strict=True)]
-
-
-def _moved(name: str, is_place: bool, x: float, places: Sequence[int]) -> float:
-    if not math.isfinite(x):
-        return x
-    if is_place:
-        return float(places.index(int(x))) if int(x) in places and x >= 0 else math.nan
-    if name in MASKS:
-        return float(sum(1 << k for k, place in enumerate(places) if place >= 0 and int(x) >> place & 1))
-    return x
+def place_after(place: float, places: Sequence[int]) -> float:
+    """The place of one tag after such a revision; NaN when it has left."""
+    return float(places.index(int(place))) if math.isfinite(place) and int(place) in places else math.nan

@@ -22,8 +22,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from rules.compiling import kernel
+from rules.figures import mask_after
 from rules.kinds import Level, Planned, Said
 from rules.kinds.limits import Params as LimitsParams
 from rules.kinds.limits import plan as limits_of
@@ -238,6 +240,22 @@ def ones(mask):  # type: ignore[no-untyped-def]
         mask &= mask - 1
         count += 1
     return count
+
+
+# Revisions
+
+
+def join(own: Any, ring: npt.NDArray[Any], numbers: Sequence[int], places: Sequence[int]) -> None:
+    """Give each member that is new (place -1) its time to be heard: `heard` is below 0, ~clock, until it is."""
+    for k, (number, place) in enumerate(zip(numbers, places, strict=True)):
+        if place < 0:
+            ring[k]["number"], ring[k]["heard"] = number, ~int(own["clock"])
+
+
+def moved(own: Any, ring: npt.NDArray[Any], numbers: Sequence[int], places: Sequence[int]) -> None:
+    """`Kind.moved` of a group whose figures are masks of its members."""
+    join(own, ring, numbers, places)
+    own["figures"] = [mask_after(mask, places) for mask in own["figures"].tolist()]
 
 
 # Plans and words

@@ -73,25 +73,16 @@ class Windows:
         here[...] = there
         return True
 
-    @property
-    def by_tag(self) -> bool:
-        """Whether a ring has a sample for each of its condition's tags, which says whose it is. What is kept together
-        with a model (`stamp`) means nothing beside another one."""
-        names = self.samples.dtype.names or ()
-        return "number" in names and "stamp" not in names
-
-    def seat(self, mine: int, old: Windows, its: int, numbers: Sequence[int], places: Sequence[int]) -> None:
+    def seat(
+        self, mine: int, old: Windows, its: int, numbers: Sequence[int], places: Sequence[int]
+    ) -> npt.NDArray[Any]:
         """Take over the samples of tags that may have other places now: that of the tag `numbers[k]` was at `places[k]`
-        before, or nowhere (-1)."""
+        before, or nowhere (-1). Returns the ring."""
         here, there = self._ring(mine), old._ring(its)
         for k, (number, place) in enumerate(zip(numbers, places, strict=True)):
             if place >= 0 and there[place]["number"] == number:
                 here[k] = there[place]
-
-    def join(self, c: int, k: int, number: int, clock: int) -> None:
-        """Give the tag `number`, new at place k, its time to be heard: `heard` is below 0, ~`clock`, until it is."""
-        sample = self._ring(c)[k]
-        sample["number"], sample["heard"] = number, ~clock
+        return here
 
     def _ring(self, c: int) -> npt.NDArray[Any]:
         return self.samples[self.first[c] : self.first[c + 1]]

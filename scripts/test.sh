@@ -44,5 +44,6 @@ fi
 [ $# -eq 0 ] || exec .venv/bin/python -m pytest "$@"
 status=0
 .venv/bin/python -m pytest "${spread[@]}" -m "not slow and not part" || status=$?
+[ $status -lt 2 ] || exit $status # interrupted, or not even begun
 .venv/bin/python -m pytest -m "slow or part" || status=$?
 exit $status

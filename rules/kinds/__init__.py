@@ -101,6 +101,15 @@ Calm = Callable[[npt.NDArray[np.void]], tuple[npt.ArrayLike, npt.ArrayLike]]
 """`calm(params) -> (above, below)`: two numbers for each row of `params`, or for all. NaN: every reading matters."""
 
 
+Moved = Callable[[Any, npt.NDArray[Any], Sequence[int], Sequence[int]], None]
+"""`moved(own, ring, numbers, places)`: put the memory `own` of a condition right after a revision. The sample of the
+tag `numbers[k]` is `ring[k]` now and was at `places[k]` before, or nowhere (-1)."""
+
+
+def samples_only(own: Any, ring: npt.NDArray[Any], numbers: Sequence[int], places: Sequence[int]) -> None:
+    """`Kind.moved` where nothing but the samples knows of the tags' places."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """Everything the engine knows about a rule kind.
@@ -113,6 +122,8 @@ class Kind:
     `params`, for a kind that needs more of the revision than tags; it must not raise. `calm` says which readings change
     nothing of a quiet condition: good ones strictly between two numbers. They are not shown to `rows` (`rules.screen`),
     which makes a large healthy plant cheap; so a kind that remembers every reading or looks at several tags has none.
+    `moved` is for a kind whose rings hold one sample for each tag of a condition, with a field `number` that says
+    whose: a revision that adds, removes or moves tags takes these along, and `moved` what else names them.
     """
 
     name: str
@@ -133,6 +144,7 @@ class Kind:
     unit: Callable[[Planned], str] = lambda planned: planned.tags[0].unit
     figures: tuple[str, ...] = ()
     calm: Calm | None = None
+    moved: Moved | None = None
     bind: Callable[[Any, Revision], Any] = lambda params, revision: params
     examples: tuple[Example, ...] = ()
 

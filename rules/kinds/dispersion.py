@@ -33,7 +33,7 @@ import numpy as np
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
 from rules.figures import tell
-from rules.kinds import Example, Kind, Level, Planned
+from rules.kinds import Example, Kind, Level, Planned, samples_only
 from rules.kinds.limits import lowest
 from rules.machine import LATE_READING, READING, step
 from rules.plume import CLASSES, dilution, locate, reach
@@ -490,6 +490,7 @@ KIND = Kind(
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
+    moved=samples_only,
     unit=lambda planned: "g/s",
     figures=FIGURES,
     source="Gaussian plume, Pasquill-Gifford sigmas of EPA's ISC3 fits; zones by AEGL (60 min) or LEL; the search for "

@@ -33,7 +33,7 @@ from rules.doses import MOST as MOST_LIMITS
 from rules.doses import counted, is_good
 from rules.exposure import LEVELS, check_bounds, check_limit, limit_of, listed
 from rules.figures import step_telling
-from rules.kinds import Example, Kind, Level, Planned, Said
+from rules.kinds import Example, Kind, Level, Planned, Said, samples_only
 from rules.kinds.limits import lowest
 from rules.machine import READING
 from rules.windows import remember
@@ -317,6 +317,7 @@ KIND = Kind(
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
+    moved=samples_only,
     unit=lambda planned: "1",
     figures=("coverage", "largest"),
     source="Sum of C/L for gases with a similar effect as in GBZ 2.1-2019; level 2 and delays are project defaults.",

@@ -32,13 +32,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rules.admission import LATE, LIVE
 from rules.compiling import kernel
-from rules.figures import tell
+from rules.figures import place_after, tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import LATE_READING, READING, step
-from rules.members import pass_time
+from rules.members import join, pass_time
 from rules.severity import EACH, numbers_of, severity
 from rules.windows import remember
 from rules.words import number
@@ -346,6 +347,14 @@ def points(tags: Sequence[Tag], params: Params) -> list[Tag]:
     return [t for t in tags if weight_of(t, params) > 0]
 
 
+def moved(own: Any, ring: npt.NDArray[Any], numbers: Sequence[int], places: Sequence[int]) -> None:
+    """A point that is new has its time to be heard, and the points are looked at again; the three told are the same."""
+    join(own, ring, numbers, places)
+    own["check"] = 0
+    for i in (0, 2, 4):
+        own["figures"][i] = place_after(float(own["figures"][i]), places)
+
+
 def plan(tags: Sequence[Tag], params: Params) -> Iterator[Planned]:
     """One condition for the cell; it has the place of its first point, and the strictest grade in it."""
     asked = points(tags, params)[:MOST]
@@ -489,6 +498,7 @@ KIND = Kind(
     param_dtype=PARAMS,
     memory_dtype=MEMORY,
     window_dtype=SAMPLE,
+    moved=moved,
     unit=lambda planned: "1",
     figures=FIGURES,
     bind=bind,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -183,7 +184,7 @@ def in_seconds(ns: int) -> float:
     return ns / SECOND
 
 
-class SlowChart:
+class SlowChart(ABC):
     """One side of a control chart in plain Python: `sample` judges a residual towards its side, and leaves `value` and
     `verdict` ("beyond", "clear" or "")."""
 
@@ -193,8 +194,8 @@ class SlowChart:
         self.value, self.verdict = math.nan, ""
         self.level, self.stated = 0, False
 
-    def sample(self, z: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def sample(self, z: float) -> None: ...
 
     def read(self, reading: Reading) -> tuple[int, float] | None:
         """(level, value) when this reading changes the level."""
