@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -108,9 +108,12 @@ async def test_a_frozen_server_is_stopped_by_force(home: Path) -> None:
         await ask(server.url, "CREATE TABLE kept (n int)")
         pid = server.pid
         assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # first, so that it starts no further worker; one that ends now becomes a zombie
+        wait_until(lambda: state(pid) in "TZX", "the postmaster stands still")
         frozen = [pid, *descendants(pid)]
         for each in frozen:
-            os.kill(each, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP)
         wait_until(lambda: all(state(each) in "TZX" for each in frozen), "it stands still")
         before = time.monotonic()
         await server.stop()
