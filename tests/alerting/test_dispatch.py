@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
+
 from alerting.attempts import cap_s, given_up_ns, wait_s
 from alerting.contacts import Contact, Contacts
 from alerting.sending import Delivery, Sent, Verdict
@@ -250,6 +252,7 @@ def test_of_two_that_speak_at_once_the_first_in_the_log_sends() -> None:
     simulate(story)
 
 
+@pytest.mark.long
 def test_a_notice_that_is_too_old_is_given_up_and_stands_as_undelivered() -> None:
     async def story() -> None:
         log, hook = new_log(), CountingChannel(verdict=lambda delivery: Verdict.RETRY)

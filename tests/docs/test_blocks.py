@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def run(text: str, folder: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
@@ -84,8 +85,14 @@ def play(page: Path, folder: Path, replacements: dict[str, str]) -> int:
     return count
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", NARRATIVE, ids=lambda page: str(page.relative_to(ROOT)))
+def marked(page: Path) -> Any:
+    """A page that starts the system runs alone."""
+    alone = "hazwatch up" in page.read_text() or "<!-- needs: demo -->" in page.read_text()
+    return pytest.param(page, marks=pytest.mark.slow if alone else pytest.mark.long)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("page", [*map(marked, NARRATIVE)], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_blocks_of_a_page_work(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     replacements = {}
     if "<!-- needs: demo -->" in page.read_text():

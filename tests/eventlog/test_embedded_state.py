@@ -180,4 +180,4 @@ class EmbeddedLogMachine(RuleBasedStateMachine):
 EmbeddedLogMachine.TestCase.settings = settings(
     max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestAgainstAList = EmbeddedLogMachine.TestCase
+TestAgainstAList = pytest.mark.long(EmbeddedLogMachine.TestCase)

@@ -46,7 +46,7 @@ def replay(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
 UCI_WORDS = (UCI, "--time-columns", "Date, Time", "--time-format", "%d/%m/%Y %H:%M:%S")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_air_quality_year(site: Path) -> None:
     once = replay(site, *UCI_WORDS, "--out", "one.jsonl")
     again = replay(site, *UCI_WORDS)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.rules.digest import digest
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,7 @@ def run(code: list[str], cwd: Path, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.long
 def test_the_uncompiled_functions_say_the_same() -> None:
     assert run(["-m", "tests.rules.digest"], ROOT, NUMBA_DISABLE_JIT="1") == digest()
 
@@ -41,6 +44,7 @@ print(limits.rows._cache.cache_path, zone.rows._cache.cache_path)
 """
 
 
+@pytest.mark.long
 def test_the_cache_of_changed_sources_is_another_one(tmp_path: Path) -> None:
     """Numba does not see that a kernel's helper has changed; the folder's name does. Other kinds keep theirs."""
     for room in ("rules", "schemas"):

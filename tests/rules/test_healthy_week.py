@@ -159,7 +159,7 @@ def test_every_instrument_kind_is_watched() -> None:
     assert others == set(FAULTS) | OF_VALUES
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_healthy_week_raises_no_alarm() -> None:
     of = revision()

@@ -64,6 +64,7 @@ def test_same_seed_same_messages(name: str) -> None:
     assert list(messages(name, 90)) == list(messages(name, 90))
 
 
+@pytest.mark.long
 def test_chlorine_reaches_the_detectors_one_after_the_other() -> None:
     """In the order of their distance along the wind, and no sooner than the wind could bring it."""
     seen = first(told("chlorine-leak"), "limits")
@@ -80,6 +81,7 @@ def test_chlorine_reaches_the_detectors_one_after_the_other() -> None:
     assert first(told("chlorine-leak"), "spread")["chlorine.CL-101"] < seen["chlorine.CL-115"]
 
 
+@pytest.mark.long
 def test_when_the_wind_turns_the_plume_swings_to_other_detectors() -> None:
     """The western fence clears and stays clear; the vaporiser room calls, not before the wind has turned and come."""
     seen = first(told("wind-change"), "limits")
@@ -94,6 +96,7 @@ def test_when_the_wind_turns_the_plume_swings_to_other_detectors() -> None:
     assert there.max() < 0.3, "without the change the room stays out of it"
 
 
+@pytest.mark.long
 def test_lpg_at_running_motors_is_told_before_the_first_limit() -> None:
     """10 % LEL where a motor runs, 25 % is the first limit."""
     lines = told("lpg-leak")
@@ -103,6 +106,7 @@ def test_lpg_at_running_motors_is_told_before_the_first_limit() -> None:
     assert {"lpg.GD-115", "lpg.GD-117"} <= set(seen)
 
 
+@pytest.mark.long
 def test_a_poisoned_detector_looks_healthy_and_is_silent_when_gas_comes() -> None:
     """Nothing is said of it before the leak, nor in it, though there is gas enough for its second limit; its neighbour
     calls. That is the honest end: only gas could have told."""
@@ -116,6 +120,7 @@ def test_a_poisoned_detector_looks_healthy_and_is_silent_when_gas_comes() -> Non
     assert "lpg.GD-115" in first(told("detector-poisoned"), "limits")
 
 
+@pytest.mark.long
 def test_a_drifting_zero_ends_in_a_false_alarm_of_one_detector() -> None:
     lines = told("sensor-drift")
     assert {line.tag for line in lines} == {"metal.CO-203"}
@@ -125,6 +130,7 @@ def test_a_drifting_zero_ends_in_a_false_alarm_of_one_detector() -> None:
     assert [line.change for line in lines if line.rule == "limits"] == ["raise", "return"]
 
 
+@pytest.mark.long
 def test_spikes_are_a_fault_of_the_instrument_and_no_process_alarm() -> None:
     lines = told("sensor-spikes")
     assert {(line.tag, line.rule) for line in lines} == {("lpg.PT-101", "spikes")}
@@ -132,6 +138,7 @@ def test_spikes_are_a_fault_of_the_instrument_and_no_process_alarm() -> None:
     assert np.flatnonzero(shown > 2).tolist() == [60, 100, 140, 180]
 
 
+@pytest.mark.long
 def test_a_storm_delays_and_doubles_nothing() -> None:
     """The same alarms to the second as without the storm; 50 messages a second, numbered without a gap."""
     quiet = without(load("message-storm"), "storm")
@@ -143,6 +150,7 @@ def test_a_storm_delays_and_doubles_nothing() -> None:
     assert times == sorted(times) and len(set(times)) == len(times)
 
 
+@pytest.mark.long
 def test_a_wrong_clock_is_told_and_delays_no_alarm() -> None:
     right = without(load("clock-jump"), "clock")
     wrong = told("clock-jump")

@@ -78,7 +78,7 @@ def _day(built: Plant) -> Iterator[Instant]:
         yield Instant(at_ns, batch(number[due], np.full(due.sum(), at_ns), moment.value[due]))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_quiet_day_is_quiet() -> None:
     """86 400 s of some 200 instruments through both folds: not one alarm."""

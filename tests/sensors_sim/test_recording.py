@@ -116,7 +116,7 @@ def test_faults_of_instruments_are_events_too() -> None:
     assert faults(what, 1000, 1100) == [Happened(1010, 1020, "silent"), Happened(1050, 1100, "frozen")]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_replay_reads_it_with_the_configuration_of_its_site(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"r.{suffix}"

@@ -22,7 +22,7 @@ from sensors_sim.scenario import ScenarioError, at_work, demo_plays, load, names
 from sensors_sim.sites import DEMO, sites
 from tests.sensors_sim.plants import START_S, demo, messages, plant, shown, story
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3)))
 
 
 def told(lines: Iterable[Line]) -> list[tuple[str, str, str]]:

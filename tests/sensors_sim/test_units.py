@@ -58,7 +58,7 @@ def test_same_seed_and_start_same_values(module: ModuleType) -> None:
 
 
 @UNITS
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_two_healthy_days_stay_within_all_limits(module: ModuleType, seed: int) -> None:
     built = build(module.UNIT, seed, START_S)
@@ -71,6 +71,7 @@ def test_two_healthy_days_stay_within_all_limits(module: ModuleType, seed: int) 
 
 
 @UNITS
+@pytest.mark.long
 def test_its_tags_move_together(module: ModuleType) -> None:
     """Loads, the day and the controllers tie them to each other: what a multivariate warning lives on."""
     said = hours(module.UNIT, 24)[::6]
@@ -94,6 +95,7 @@ def test_saturation_of_ammonia(celsius: float, kpa: float) -> None:
     assert saturation_k(saturation_kpa(celsius + 273.15)) == pytest.approx(celsius + 273.15)
 
 
+@pytest.mark.long
 def test_heat_of_the_reactor_goes_where_it_is_measured() -> None:
     """What the reaction makes by feed and conversion leaves with the product and the jacket's water: over a day, the
     two balances by the instruments agree within a twentieth."""
@@ -126,6 +128,7 @@ def test_without_coolant_the_reactor_heats_itself_to_what_its_feed_can_give() ->
     assert pressure > vapour_kpa(hot + 273.15)
 
 
+@pytest.mark.long
 def test_water_takes_the_heat_of_the_condenser() -> None:
     """Heat by the water, 4.18 kJ/(kg K), against the boil-off that is condensed: 1 300 to 1 500 kJ/kg."""
     said = hours("ammonia-unit", 24).mean(axis=0)
@@ -141,6 +144,7 @@ def test_the_liquid_boils_at_the_pressure_of_the_tank() -> None:
     assert saturation_kpa(celsius + 273.15) == pytest.approx(pressure, rel=0.005)
 
 
+@pytest.mark.long
 def test_a_biased_controller_hides_its_fault() -> None:
     """A reads 3 kPa low: it shows its set-point, and B what is true."""
     said = hours("ammonia-unit", 24, **{f"{BIAS}ammonia.PT-201A": -3.0})[-2160:].mean(axis=0)

@@ -101,6 +101,7 @@ def test_the_chart_of_a_handbook() -> None:
     assert memory["score"] == pytest.approx(4.1959)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_its_run_lengths_are_those_of_the_tables(shift: float) -> None:
     """300 runs of one compiled chart, begun anew after every alarm; within 3 standard errors."""
@@ -119,6 +120,7 @@ def test_its_run_lengths_are_those_of_the_tables(shift: float) -> None:
     assert abs(float(np.mean(runs)) - arl.cusum(4.0, 0.5, shift)) < 3 * error
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("known", "share"), [({"mean": 0.0, "sigma": 1.0}, 0.0), ({}, 0.1)])
 def test_a_healthy_week_keeps_the_chosen_rate(known: dict[str, float], share: float) -> None:
     keeps_the_chosen_rate("cusum", known, share)

@@ -78,6 +78,7 @@ def test_the_chart_of_a_handbook() -> None:
         assert 50 + kernel.evaluator.memory[0]["value"] == pytest.approx(wanted, abs=0.011)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asked", "share"),
     [
