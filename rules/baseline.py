@@ -21,7 +21,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rules.arl import MONTH_S, samples_between_alarms
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.kinds.limits import lowest
 from rules.robust import SIGMA_OF_MAD, middle
 from rules.windows import remember
@@ -106,6 +106,16 @@ def residual(own, p, v):  # type: ignore[no-untyped-def]
     return (v - own["mean"]) / own["sigma"]
 
 
+@scratch_kernel
+def _first(samples, base):  # type: ignore[no-untyped-def]
+    """Median and median absolute deviation of the samples that begin a baseline."""
+    x = np.empty(FIRST)
+    for i in range(FIRST):
+        x[i] = samples[base + i]["value"]
+    mean = middle(np.sort(x), FIRST)
+    return mean, middle(np.sort(np.abs(x - mean)), FIRST)
+
+
 @kernel
 def learn(held, c, p, v, calm):  # type: ignore[no-untyped-def]
     """Let the baseline of condition c take a sample in; sigma only while all is `calm`."""
@@ -119,11 +129,9 @@ def learn(held, c, p, v, calm):  # type: ignore[no-untyped-def]
         held.samples[base + n]["value"] = v
         own["learned"] = n + 1
         if n + 1 == FIRST:
-            x = np.empty(FIRST)
-            for i in range(FIRST):
-                x[i] = held.samples[base + i]["value"]
-            own["mean"] = middle(np.sort(x), FIRST)
-            own["sigma"] = _at_least(p, own["mean"], SIGMA_OF_MAD * middle(np.sort(np.abs(x - own["mean"])), FIRST))
+            mean, deviation = _first(held.samples, base)
+            own["mean"] = mean
+            own["sigma"] = _at_least(p, mean, SIGMA_OF_MAD * deviation)
         return
     z = (v - own["mean"]) / own["sigma"]
     weight = max(1.0 / (n + 1), p["slow"])

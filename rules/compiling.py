@@ -94,9 +94,23 @@ CACHE_FOLDER = _cache_folder()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` for the types of its first call, without the interpreter lock."""
+    """Compile `function` for the types of its first call, without the interpreter lock.
+
+    It may make no array of its own (numba says so: "NRT required but not enabled"), so numba need not count who holds
+    the arrays that it is given; over all the small functions of a kind that counting takes most of the time.
+    """
+    return _compiled(function, counts=False)
+
+
+def scratch_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for one that makes arrays: keep what is called for every row out of it."""
+    return _compiled(function, counts=True)
+
+
+def _compiled(function: Callable[..., Any], counts: bool) -> Callable[..., Any]:
     if CACHE_FOLDER is not None:  # numba reads it when the kernel is made
         folder = CACHE_FOLDER / _digest_of(Path(function.__code__.co_filename))
         numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    compiled: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE_FOLDER is not None)(function)
-    return compiled
+    options: dict[str, Any] = {"_nrt": counts}  # an option that numba's type hints leave out
+    made: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE_FOLDER is not None, **options)(function)
+    return made

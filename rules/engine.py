@@ -241,7 +241,7 @@ def warm_up(names: Collection[str] | None = None) -> None:
     process says that it is ready.
 
     The first time after an upgrade it takes a second or two for each kind (the machine code is kept:
-    `rules.compiling`), later a second for all.
+    `rules.compiling`), later a second for all. Raises `RuntimeError` for one that cannot be compiled or throws.
     """
     for kind in kinds().values():
         if names is not None and kind.name not in names:
@@ -255,6 +255,9 @@ def warm_up(names: Collection[str] | None = None) -> None:
             now_ns = OLDEST + second * SECOND
             fold.apply(2 * second, now_ns, Kind.LINK, beat)
             fold.apply_readings(2 * second + 1, now_ns, batch([example.tag.number], [now_ns], [0.0]))
+        found = fold.standing.faults.known.get((faults.RULE, kind.name))
+        if found is not None and found.stated > 0:
+            raise RuntimeError(f"the kernel of rule kind {kind.name} does not work: {found.detail.en}")
         for evaluator in fold.standing.evaluators:
             evaluator.fire(fold.now_ns, fold.now_ns)
         Fold.restore(fold.snapshot(), book)

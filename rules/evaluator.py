@@ -27,22 +27,42 @@ class RuleFailed(Exception):
     """A kernel of this rule threw; its state is as it was before the record."""
 
 
-BLOCK = 2048
-"""So many rows are saved and then judged: the copying fetches their state into the caches, many lines at a time."""
+BLOCK = 1024
+"""So many rows are saved and then judged: saving fetches what their conditions need into the caches, many lines at a
+time, and the state of so many fits there."""
+LINE = 64
+"""Bytes of a cache line."""
 
 
 @kernel
 def _save(  # type: ignore[no-untyped-def]
-    begin, end, index, first, members, conditions, gates, memory, remembers, to_conditions, to_gates, to_memory, m
+    begin,
+    end,
+    index,
+    first,
+    members,
+    params,
+    conditions,
+    gates,
+    memory,
+    remembers,
+    to_conditions,
+    to_gates,
+    to_memory,
+    m,
 ):
     """Copy the state of every condition that the rows touch, in the order of the rows, to the places from m on; of
-    quiet ones without gates. Returns the next place."""
+    quiet ones without gates. Returns the next place, and a number that means nothing: the parameters, as bytes (c,
+    size), are looked at to fetch them."""
+    seen = np.uint8(0)
     for i in range(begin, end):
         j = index[i]
         if j < 0:
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
+            for at in range(0, params.shape[1], LINE):
+                seen ^= params[c, at]
             to_conditions[m] = conditions[c]
             if remembers:
                 to_memory[m] = memory[c]
@@ -50,7 +70,7 @@ def _save(  # type: ignore[no-untyped-def]
                 for g in range(gates.shape[1]):
                     to_gates[m, g] = gates[c, g]
             m += 1
-    return m
+    return m, seen
 
 
 class Evaluator:
@@ -71,6 +91,7 @@ class Evaluator:
         self.screen = Screen(compiled, self.conditions) if compiled.kind.calm is not None else None
         self._most = compiled.most_per_tag
         self._remembers = compiled.kind.memory_dtype is not NO_ARRAY
+        self._params = compiled.params.view(np.uint8).reshape(count, compiled.params.dtype.itemsize)
         self._grow(512)
 
     def _grow(self, rows: int) -> None:
@@ -149,9 +170,9 @@ class Evaluator:
         for begin in range(0, n, BLOCK):
             end = min(n, begin + BLOCK)
             before, found = saved, changes
-            saved = _save(
-                begin, end, index, c.first, c.members, self.conditions, self.gates, self.memory, self._remembers,
-                *self._saved, saved,
+            saved, _ = _save(
+                begin, end, index, c.first, c.members, self._params, self.conditions, self.gates, self.memory,
+                self._remembers, *self._saved, saved,
             )  # fmt: skip
             if saved == before:
                 continue

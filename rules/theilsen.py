@@ -17,11 +17,11 @@ import math
 
 import numpy as np
 
-from rules.compiling import kernel
+from rules.compiling import scratch_kernel
 from rules.robust import SIGMA_OF_MAD, middle
 
 
-@kernel
+@scratch_kernel
 def clinging(t, y, n, slope, t_mid, y_mid):  # type: ignore[no-untyped-def]
     """r of the residuals of a line, 0 to 0.95."""
     e = y[:n] - y_mid - slope * (t[:n] - t_mid)
@@ -34,7 +34,7 @@ def clinging(t, y, n, slope, t_mid, y_mid):  # type: ignore[no-untyped-def]
     return min(max((n * r + 2.0) / (n - 4.0), 0.0), 0.95)
 
 
-@kernel
+@scratch_kernel
 def line(t, y, n, z):  # type: ignore[no-untyped-def]
     """(slope, its low edge, its high edge, t and y of a point on the line) of the first n samples, n >= 2.
 

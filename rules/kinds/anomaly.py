@@ -39,7 +39,7 @@ import msgspec
 import numpy as np
 
 from rules.admission import LATE, LIVE
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
 from rules.projection import distances, fill, padded, project, pull
@@ -163,7 +163,7 @@ def _blame(p, own, form, z, t):  # type: ignore[no-untyped-def]
             own["figures"][2 * n + 1] /= total
 
 
-@kernel
+@scratch_kernel
 def _judge(p, memory, c, cell, now, append):  # type: ignore[no-untyped-def]
     """Judge the unit at step `cell`."""
     own = memory.own[c]

@@ -31,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rules.admission import LATE, LIVE
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, samples_only
 from rules.kinds.limits import lowest
@@ -218,7 +218,7 @@ def _class(p, wind, append):  # type: ignore[no-untyped-def]
     return np.int64(5) if wind < 3.0 else np.int64(4)
 
 
-@kernel
+@scratch_kernel
 def _judge(p, held, c, now, append):  # type: ignore[no-untyped-def]
     """Work out source, rate and zones of condition c, into its value and figures."""
     first, own, n = held.first[c], held.own[c], p["members"]

@@ -32,7 +32,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.instruments import check_share, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
@@ -202,7 +202,7 @@ def _close(held, c, p, scratch):  # type: ignore[no-untyped-def]
     s["value"] = s["figures"][2] if by_neighbours else s["figures"][1]
 
 
-@kernel
+@scratch_kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, held, now, append, out, due
 ):

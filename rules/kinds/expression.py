@@ -37,7 +37,7 @@ import msgspec
 import numpy as np
 
 from rules.admission import LATE, LIVE
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.expressions.machine import FALSE, MOST_STACK, TRUE, UNKNOWN, number, truth
 from rules.expressions.programs import MOST_CODE, PROGRAMS, Compiled, named_in, problem
 from rules.expressions.reading import Node, Unreadable, read
@@ -142,7 +142,7 @@ def _gather(p, held, c, s, v, trusted, now, values, trust):  # type: ignore[no-u
     return whole
 
 
-@kernel
+@scratch_kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):

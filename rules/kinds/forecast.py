@@ -32,7 +32,7 @@ import numpy as np
 
 from rules.admission import LIVE
 from rules.baseline import usable
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.figures import tell
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.kinds.limits import lowest
@@ -126,7 +126,7 @@ def _take(held, c, p, at, x):  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
+@scratch_kernel
 def _nowhere_near(t, y, n, p):  # type: ignore[no-untyped-def]
     """Whether the line can surely not reach the limit within the horizon; cheap, and may say no too often.
 
@@ -189,7 +189,7 @@ def _judge(held, c, p, idle, t, y):  # type: ignore[no-untyped-def]
             own["figures"][1] = (p["limit"] - level) / low / 60.0 if low > 0.0 else np.nan
 
 
-@kernel
+@scratch_kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, memory, now, append, out, due
 ):

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.instruments import QUIET, check_length, check_share, hole, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
@@ -143,7 +143,7 @@ def _take(held, c, p, v, scratch):  # type: ignore[no-untyped-def]
     s["neighbours"] = min(s["neighbours"] + 1, 2)
 
 
-@kernel
+@scratch_kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, held, now, append, out, due
 ):

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rules.compiling import kernel
+from rules.compiling import kernel, scratch_kernel
 from rules.instruments import QUIET, check_length, check_share, hole, is_judged, span
 from rules.kinds import Example, Kind, Level, Planned, Said
 from rules.machine import READING, step
@@ -145,7 +145,7 @@ def _spike(s, v, wild):  # type: ignore[no-untyped-def]
     return False
 
 
-@kernel
+@scratch_kernel
 def rows(  # type: ignore[no-untyped-def]
     n, index, flags, at, value, quality, first, members, conditions, gates, setup, params, held, now, append, out, due
 ):

@@ -15,8 +15,6 @@ from hazwatch.processes import Child, ChildSpec
 from tests.parts.server import alive, descendants
 
 ROOT = Path(__file__).parents[2]
-COMPILED = ROOT / ".cache" / "numba"
-"""Kernels compiled once for all systems that tests start."""
 
 _TO_FILE = 'exec "$@" >>"$0" 2>&1'
 
@@ -24,7 +22,7 @@ _TO_FILE = 'exec "$@" >>"$0" 2>&1'
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a process of the system sees: nothing of a developer's own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HAZWATCH_")}
-    return {**kept, "NUMBA_CACHE_DIR": str(COMPILED), "PYTHONPATH": str(ROOT), **(extra or {})}
+    return {**kept, "PYTHONPATH": str(ROOT), **(extra or {})}
 
 
 def command(*arguments: str) -> list[str]:

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from hazwatch.bench.rules import bytewax, plain
 from hazwatch.bench.rules.command import Report
-from hazwatch.bench.rules.plant import STEP, Draw, batches, first_readings, one_kind
+from hazwatch.bench.rules.plant import Draw, batches, history, one_kind
 from hazwatch.cli import main
 from rules.engine import Fold
 from rules.kinds import Kind, kinds
 from rules.rulebook import compile_rules
 from schemas.batch import Batch
-from schemas.time import SECOND
+from schemas.time import MINUTE, SECOND
 from tests.laws.traces import START
 
 
@@ -70,10 +70,13 @@ def test_bytewax_does_the_same_work() -> None:
 
 def test_batches_are_in_order_and_of_known_tags() -> None:
     tags = one_kind(kinds()["limits"], 50).tags
-    assert len(first_readings(tags, 5.0)) == 50
+    past = list(history(tags, 5.0))
+    assert all(set(batch.tag.tolist()) == {tag.number for tag in tags} for _, batch in past)
+    assert past[-1][0] == START and past[0][0] <= START - 15 * MINUTE
     for draw in get_args(Draw):
         drawn = list(batches(tags, 5.0, 200, 3, draw, START))
-        assert [now for now, _ in drawn] == [START + n * STEP for n in (1, 2, 3)]
+        step = 200 * round(tags[0].period_s * SECOND) // 50
+        assert [now for now, _ in drawn] == [START + n * step for n in (1, 2, 3)]
         for now_ns, batch in drawn:
             assert set(batch.tag.tolist()) <= {tag.number for tag in tags}
             assert (np.diff(batch.event_ns) > 0).all() and batch.event_ns[-1] == now_ns

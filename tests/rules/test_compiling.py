@@ -7,9 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numba
+import numpy as np
 import pytest
 
+from rules import compiling
 from tests.rules.digest import digest
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +35,24 @@ def run(code: list[str], cwd: Path, **environment: str) -> str:
 @pytest.mark.long
 def test_the_uncompiled_functions_say_the_same() -> None:
     assert run(["-m", "tests.rules.digest"], ROOT, NUMBA_DISABLE_JIT="1") == digest()
+
+
+def _twice(numbers: Any) -> Any:
+    return 2 * numbers[0]
+
+
+def _sorted(numbers: Any) -> Any:
+    return np.sort(numbers)[0]
+
+
+def test_only_kernels_that_make_arrays_count_who_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "CACHE_FOLDER", None)
+    numbers = np.array([3.0, 2.0])
+    plain, scratch = compiling.kernel(_twice), compiling.scratch_kernel(_sorted)
+    assert plain(numbers) == 6.0 and scratch(numbers) == 2.0
+    assert [any("NRT_" in code for code in made.inspect_llvm().values()) for made in (plain, scratch)] == [False, True]  # type: ignore[attr-defined]
+    with pytest.raises(numba.TypingError):
+        compiling.kernel(_sorted)(numbers)
 
 
 def test_the_cache_goes_where_it_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from hazwatch.bench.rules import bytewax, plain
-from hazwatch.bench.rules.plant import START, Draw, batches, example_of, first_readings, mix, one_kind
+from hazwatch.bench.rules.plant import START, Draw, batches, example_of, history, mix, one_kind
 from rules.admission import Admission
 from rules.engine import Fold
 from rules.evaluator import Evaluator
@@ -135,7 +135,7 @@ def _mix(count: int, row_counts: Sequence[int], draws: Sequence[Draw], least: in
     for draw in draws:
         for rows in row_counts:
             runs = _runs(least, rows)
-            given = list(batches(tags, base, rows, runs, draw, START if draw == draws[0] else fold.now_ns))
+            given = list(batches(tags, base, rows, runs, draw, fold.now_ns))
             speed = _timed(lambda one: fold.apply_readings(fold.next_offset, *one), given, rows)
             yield Case(MIX_NAME, count, rows, draw, speed, state / count)
             speed = _timed(lambda one: filters.admit(one[1], 0, one[0], one[0]), given, rows)
@@ -152,9 +152,10 @@ def _timed(work: Callable[[T], object], given: Sequence[T], rows: int) -> float:
 
 
 def _fold(revision: Revision, base: float) -> tuple[Fold, tuple[Tag, ...]]:
-    """A fold that has heard from every tag."""
+    """A fold that has heard from every tag for a while."""
     fold = Fold(compile_rules(revision, 0, 1), 0, 1)
-    fold.apply_readings(0, START, first_readings(revision.tags, base))
+    for offset, (now_ns, batch) in enumerate(history(revision.tags, base)):
+        fold.apply_readings(offset, now_ns, batch)
     return fold, revision.tags
 
 

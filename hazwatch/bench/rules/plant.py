@@ -12,12 +12,15 @@ import numpy.typing as npt
 from rules.kinds import Example, Kind, kinds
 from schemas.batch import Batch
 from schemas.registry import Enterprise, Park, Revision, Rule, Tag
-from schemas.time import MS, SECOND
+from schemas.time import MINUTE, SECOND
 
 Draw = Literal["uniform", "skewed"]
 START = 1_767_225_600 * SECOND
-STEP = 10 * MS
-"""Between two batches."""
+HISTORY = 15 * MINUTE
+"""For so long every tag has read before anything is measured, so that the windows of nearly all kinds are full."""
+SPARSE = 10 * SECOND
+"""One reading of each tag in so much of it, where the tags read more often: any more would take long, and no window is
+fuller by it."""
 SKEWED_SHARE, SKEWED_TAGS = 0.8, 0.2
 """In a skewed draw this share of the readings comes from this share of the tags."""
 NOISE = 0.01
@@ -78,18 +81,33 @@ def _revision(tags: tuple[Tag, ...], rules: tuple[Rule, ...]) -> Revision:
 def batches(
     tags: Sequence[Tag], base: float, rows: int, how_many: int, draw: Draw, since_ns: int
 ) -> Iterator[tuple[int, Batch]]:
-    """(append time, batch) of readings around `base`, of tags drawn at random, in the order of their times."""
+    """(append time, batch) of readings around `base`, of tags drawn at random, in the order of their times. The tags
+    read once in their period on average."""
     source = np.random.default_rng(rows)
-    numbers = np.array([tag.number for tag in tags], np.int32)
+    numbers = _numbers(tags)
+    step = max(1, round(rows * _period_ns(tags) / len(tags)))
     for run in range(1, how_many + 1):
-        now_ns = since_ns + run * STEP
-        yield now_ns, _batch(_drawn(source, numbers, rows, draw), now_ns, base + NOISE * source.standard_normal(rows))
+        now_ns = since_ns + run * step
+        value = base + NOISE * source.standard_normal(rows)
+        yield now_ns, _batch(_drawn(source, numbers, rows, draw), now_ns, step, value)
 
 
-def first_readings(tags: Sequence[Tag], base: float) -> Batch:
-    """One reading of every tag."""
-    numbers = np.array([tag.number for tag in tags], np.int32)
-    return _batch(numbers, START, np.full(len(numbers), base))
+def history(tags: Sequence[Tag], base: float) -> Iterator[tuple[int, Batch]]:
+    """(append time, batch): every tag once in each batch, up to `START`."""
+    source = np.random.default_rng(len(tags))
+    numbers = _numbers(tags)
+    step = round(max(SPARSE, _period_ns(tags)))
+    for now_ns in range(START - HISTORY // step * step, START + 1, step):
+        value = base + NOISE * source.standard_normal(len(tags))
+        yield now_ns, _batch(source.permutation(numbers), now_ns, step, value)
+
+
+def _numbers(tags: Sequence[Tag]) -> npt.NDArray[np.int32]:
+    return np.array([tag.number for tag in tags], np.int32)
+
+
+def _period_ns(tags: Sequence[Tag]) -> float:
+    return SECOND * sum(tag.period_s for tag in tags) / len(tags)
 
 
 def _drawn(source: np.random.Generator, numbers: npt.NDArray[np.int32], rows: int, draw: Draw) -> npt.NDArray[np.int32]:
@@ -100,7 +118,8 @@ def _drawn(source: np.random.Generator, numbers: npt.NDArray[np.int32], rows: in
     return np.where(often, numbers[source.integers(0, busy, rows)], source.choice(numbers, rows)).astype(np.int32)
 
 
-def _batch(tag: npt.NDArray[np.int32], now_ns: int, value: npt.NDArray[np.float64]) -> Batch:
+def _batch(tag: npt.NDArray[np.int32], now_ns: int, step_ns: int, value: npt.NDArray[np.float64]) -> Batch:
+    """Readings that come evenly over the `step_ns` before `now_ns`."""
     n = len(tag)
-    event = now_ns - np.arange(n, dtype=np.int64)[::-1] * 10
+    event = now_ns - np.arange(n, dtype=np.int64)[::-1] * max(1, step_ns // n)
     return Batch(tag, event, value, np.zeros(n, np.int16), np.zeros(n, np.int64))
