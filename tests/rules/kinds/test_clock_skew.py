@@ -120,7 +120,7 @@ def skewed(draw: st.DrawFn) -> list[Reading]:
     return found
 
 
-@laws(80)
+@laws(380)
 @given(skewed())
 def test_the_fold_says_what_the_slow_reference_says(readings: list[Reading]) -> None:
     assert told(KIND, TAG, QUICK, readings) == slow(readings)

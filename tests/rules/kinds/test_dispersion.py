@@ -76,7 +76,7 @@ class SlowScreening:
         return self.ladder.judged([bool(self.up)], [not self.up], lowers)
 
 
-@laws(300)
+@laws(1100)
 @given(traces(OF))
 def test_it_warns_where_a_slow_reference_does(trace: Trace) -> None:
     rows, said = heard(trace, "dispersion")

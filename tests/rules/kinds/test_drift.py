@@ -144,7 +144,7 @@ def slow(tags: Sequence[Tag], rows: Sequence[Row], alone: bool = False) -> list[
     return found
 
 
-@laws(25)
+@laws(60)
 @given(
     st.integers(1, 5).filter(lambda n: n != 2),
     st.lists(st.lists(st.sampled_from((0.0, 0.0, 0.0, 0.3, 0.6, 1.5, -1.5, 4.0)), min_size=5, max_size=5), min_size=8,

@@ -113,7 +113,7 @@ class SlowRisk:
 OF = under("risk", CELL, PARAMS)
 
 
-@laws(400)
+@laws(1100)
 @given(traces(OF))
 def test_against_a_slow_reference(trace: Trace) -> None:
     rows, said = heard(trace, "risk")
