@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -103,6 +104,20 @@ def test_faults_are_found_and_not_before(learned: Learned, registry: Revision, f
     values = plant(1440, 6, fault, begin=HEALTHY)
     first, *_ = onsets(learned.model, registry, values, HEALTHY)
     assert fault.begin <= first <= fault.begin + within
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_false_alarms_stay_below_the_chosen_rate(tmp_path: Path, registry: Revision) -> None:
+    """Two a day are asked of six plants, and each is judged over the 15 days after the eight that it learned from. The
+    rate is a bound: how far below it this noise stays is told in docs/explanation/anomaly.md."""
+    alarms = 0
+    for seed in range(6):
+        healthy = recorded(tmp_path, registry, plant(HEALTHY, 100 + seed))
+        model = learn(healthy, "works", alarms_per_month=60.0).model
+        alarms += len(onsets(model, registry, plant(15 * 1440, 200 + seed, begin=HEALTHY), HEALTHY))
+    wanted = 6 * 30
+    assert wanted / 20 < alarms < wanted + 3 * math.sqrt(wanted)
 
 
 # What is left out, and when it says that it cannot
