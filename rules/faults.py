@@ -185,8 +185,8 @@ def _said(fault: Fault, partition: int, level: int) -> Text:
         return Text(zh=f"{what.zh} 恢复正常", en=f"{what.en}: back to normal")
     if fault.rule == LINK:
         return Text(
-            zh=f"{what.zh} 超过 15 秒没有心跳：它的测点不再送来数据",
-            en=f"{what.en}: no heartbeat for more than 15 s, its tags send no data",
+            zh=f"{what.zh} 离线或没有心跳已超过 15 秒：它的测点不再送来数据",
+            en=f"{what.en}: down, or without a heartbeat, for more than 15 s, its tags send no data",
         )
     return Text(zh=f"{what.zh}：{fault.detail.zh}", en=f"{what.en}: {fault.detail.en}")
 

@@ -11,7 +11,7 @@ from hazwatch.cli import COMMANDS, main
 from hazwatch.config.columns import COLUMNS
 from hazwatch.config.load import ARRAYS, SINGLE
 from hazwatch.metrics import METRICS
-from hazwatch.reference import library
+from hazwatch.reference import library, voting
 from hazwatch.reference.markdown import fence, fields, prose, table
 from hazwatch.reference.plots import plot_name
 from ingest.formats import FORMATS
@@ -99,6 +99,11 @@ def rule_library() -> str:
     return _page(["# Library of processes and equipment", MADE, *library.parts()])
 
 
+def votes() -> str:
+    """What voting costs and buys."""
+    return _page(["# Voting in figures", MADE, *voting.parts()])
+
+
 def _module_text(loop: Callable[..., int]) -> str:
     import importlib
 
@@ -155,6 +160,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "rules.md": rules,
     "library.md": rule_library,
+    "voting.md": votes,
     "formats.md": formats,
     "channels.md": channels,
     "metrics.md": metrics,
