@@ -34,8 +34,8 @@ def parts() -> Iterator[str]:
         f"Here a member fails dangerously and unnoticed {RATE_PER_H:g} times an hour (once in 57 years), and "
         f"{BETA:.0%} of such failures take all members at once (a wrong calibration gas, one blocked sampling line): "
         "where a member may fail, that share decides more than the vote. PFDavg is the mean probability that the group "
-        "does not act when it must. A member that is known to be bad is counted out by `vote` itself: 2oo3 with one bad "
-        "is 1oo2."
+        "does not act when it must. A member that is known to be bad is counted out by `vote` itself: 2oo3 with one "
+        "bad is 1oo2."
     )
     yield (
         "The formulas are the simplified ones of IEC 61511; they hold while failures between two tests are rare, and "
