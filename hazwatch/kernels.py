@@ -20,19 +20,27 @@ MOST = 8
 """So many processes at once: each holds the compiler, some 200 MB."""
 
 
-def compile_kernels() -> None:
-    """Compile what is not compiled yet, on every core. Where nothing can be kept on disk each start does it alone."""
+def compile_kernels() -> bool:
+    """Compile what is not compiled yet, on every core; False where that failed for some kind, which is told. Where
+    nothing can be kept on disk each start does it alone."""
     if CACHE_FOLDER is None or _mark(CACHE_FOLDER).exists():
-        return
+        return True
     names = list(kinds())
     # `limits` brings what all share (admission, the machine), which the others then find on disk
     warm_up(["limits"])
     parts = [names[n :: _cores()] for n in range(_cores())]
     workers = [_worker(part) for part in parts[1:] if part]
-    warm_up(parts[0])
-    failed = [worker.args for worker in workers if worker.wait() != 0]
-    if not failed:
+    done = [_warmed(parts[0]), *(worker.wait() == 0 for worker in workers)]
+    if all(done):
         _mark(CACHE_FOLDER).touch()
+    return all(done)
+
+
+def _warmed(names: Sequence[str]) -> bool:
+    broken = warm_up(names)
+    for kind, why in broken.items():
+        print(f"the kernel of rule kind {kind} does not work: {why}", file=sys.stderr)
+    return not broken
 
 
 def _worker(names: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -48,7 +56,4 @@ def _mark(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        warm_up(sys.argv[1:])
-    else:
-        compile_kernels()
+    sys.exit(0 if (_warmed(sys.argv[1:]) if sys.argv[1:] else compile_kernels()) else 1)

@@ -236,13 +236,15 @@ class Fold:
         return changes
 
 
-def warm_up(names: Collection[str] | None = None) -> None:
+def warm_up(names: Collection[str] | None = None) -> dict[str, str]:
     """Run every kernel of these kinds (None: of all) once, so that no alarm waits for a compiler; call it before a
-    process says that it is ready.
+    process says that it is ready. Returns the kinds whose kernels cannot be compiled or throw, and why: their rules
+    will fail record by record, and all others work.
 
     The first time after an upgrade it takes a second or two for each kind (the machine code is kept:
-    `rules.compiling`), later a second for all. Raises `RuntimeError` for one that cannot be compiled or throws.
+    `rules.compiling`), later a second for all.
     """
+    broken = {}
     for kind in kinds().values():
         if names is not None and kind.name not in names:
             continue
@@ -257,7 +259,8 @@ def warm_up(names: Collection[str] | None = None) -> None:
             fold.apply_readings(2 * second + 1, now_ns, batch([example.tag.number], [now_ns], [0.0]))
         found = fold.standing.faults.known.get((faults.RULE, kind.name))
         if found is not None and found.stated > 0:
-            raise RuntimeError(f"the kernel of rule kind {kind.name} does not work: {found.detail.en}")
+            broken[kind.name] = found.detail.en
         for evaluator in fold.standing.evaluators:
             evaluator.fire(fold.now_ns, fold.now_ns)
         Fold.restore(fold.snapshot(), book)
+    return broken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -16,6 +17,8 @@ from hazwatch.metrics import Metrics
 from hazwatch.snapshots import SnapshotFolder
 from rules.engine import warm_up
 from schemas.changes import ConditionChange
+
+log = logging.getLogger(__name__)
 
 
 class EvaluateMetrics:
@@ -37,7 +40,8 @@ class EvaluateMetrics:
 async def workers(context: Context, stack: AsyncExitStack) -> dict[str, Coroutine[Any, Any, None]]:
     """An evaluator per partition, compiled before anything is read so that no alarm waits for a compiler."""
     await asyncio.to_thread(compile_kernels)
-    await asyncio.to_thread(warm_up)
+    for kind, why in (await asyncio.to_thread(warm_up)).items():
+        log.error("the kernel of rule kind %s does not work; its rules fail until that is mended: %s", kind, why)
     meter = EvaluateMetrics(context.metrics)
     folder = context.data.snapshots / "evaluate" / context.name
     evaluators = [

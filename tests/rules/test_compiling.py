@@ -6,14 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numba
 import numpy as np
 import pytest
 
-from rules import compiling
+from rules import compiling, engine, rulebook
+from rules.kinds import kinds
 from tests.rules.digest import digest
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +56,20 @@ def test_only_kernels_that_make_arrays_count_who_holds_them(monkeypatch: pytest.
     assert [any("NRT_" in code for code in made.inspect_llvm().values()) for made in (plain, scratch)] == [False, True]  # type: ignore[attr-defined]
     with pytest.raises(numba.TypingError):
         compiling.kernel(_sorted)(numbers)
+
+
+def test_a_kind_whose_kernel_does_not_compile_is_named_and_the_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "CACHE_FOLDER", None)
+
+    @compiling.kernel
+    def rows(*row: Any) -> int:
+        return int(np.sort(row[4])[0])
+
+    planted = MappingProxyType({**kinds(), "range": replace(kinds()["range"], rows=rows)})
+    for module in (engine, rulebook):
+        monkeypatch.setattr(module, "kinds", lambda: planted)
+    broken = engine.warm_up(["limits", "range", "quality"])
+    assert list(broken) == ["range"] and "TypingError" in broken["range"]
 
 
 def test_the_cache_goes_where_it_is_told(tmp_path: Path) -> None:
