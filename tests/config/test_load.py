@@ -366,6 +366,7 @@ def test_names_that_stand_twice(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.long
 def test_twenty_thousand_tags_are_read_in_seconds(tmp_path: Path) -> None:
     rows = [f"CO-{n},furnace-1,gas,630-08-0,ppm,0,500,撤离" for n in range(20_000)]
     file = write(tmp_path, tags=TAGS.splitlines()[0] + "\n" + "\n".join(rows) + "\n")

@@ -29,6 +29,7 @@ def configured(folder: Path, text: str) -> Revision:
     return load_config(file).revision
 
 
+@pytest.mark.long
 def test_the_air_quality_year(tmp_path: Path) -> None:
     """-200 is no value there, readings come every hour, and what is unusual is rare."""
     of = configured(tmp_path, guess([UCI], UCI_SHAPE))

@@ -108,6 +108,7 @@ def heard(
     return levels
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_what_happens_after_a_clock_is_set_back_is_told(kind: Kind) -> None:
     compared = 0

@@ -108,6 +108,7 @@ def test_heat_of_the_reactor_goes_where_it_is_measured() -> None:
     assert made == pytest.approx(carried + cooled, rel=0.05)
 
 
+@pytest.mark.long
 def test_the_conversion_is_that_of_a_stirred_tank() -> None:
     """First order, well mixed: k tau / (1 + k tau)."""
     said = hours("reactor-unit", 24).mean(axis=0)
@@ -137,6 +138,7 @@ def test_water_takes_the_heat_of_the_condenser() -> None:
     assert 1300 < kilowatt / (at["FT-201"] / 3600) < 1500
 
 
+@pytest.mark.long
 def test_the_liquid_boils_at_the_pressure_of_the_tank() -> None:
     said = hours("ammonia-unit", 24).mean(axis=0)
     celsius = said[column("ammonia-unit", "ammonia.TT-201")]

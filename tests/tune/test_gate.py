@@ -166,6 +166,7 @@ def expected_share(mean: float, sigma: float, deadband: float, on: int, off: int
     return alarm / (quiet + alarm)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("on", [0, 1, 2, 3])
 @pytest.mark.parametrize("off", [0, 1, 3])
 @pytest.mark.parametrize("deadband", [0.0, 1.0])
@@ -185,6 +186,7 @@ def test_rates_are_those_of_the_formulas(on: int, off: int, deadband: float) -> 
         assert np.mean(shares) == pytest.approx(expected_share(mean, 1.5, deadband, on, off), abs=4 * error + 1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("on", [0, 1, 2, 4])
 def test_the_delay_is_that_of_the_formula(on: int) -> None:
     """From the first reading after the fault: n in a row, the first one at 0 s, and the delay ends a reading later."""

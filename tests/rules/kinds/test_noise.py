@@ -114,6 +114,7 @@ def kept(params: Params, readings: Sequence[Reading], field: str, tag: Tag = TAG
     return float(evaluator.memory[0][field])
 
 
+@pytest.mark.long
 def test_sigma_of_white_noise_is_its_standard_deviation() -> None:
     found = [kept(GIVEN, white([2.0] * 32, seed), "value") for seed in range(100)]
     assert statistics.mean(found) == pytest.approx(2.0, rel=0.08)
@@ -136,6 +137,7 @@ def test_a_noisy_stretch_teaches_nothing() -> None:
     assert told("noise", TAG, SOON, both)[-1][1] == 1
 
 
+@pytest.mark.long
 def test_noise_that_grows_for_weeks_is_found() -> None:
     """A reading a minute; the noise doubles every four days."""
     sigmas = [0.5 * 2 ** (t / 5760) for t in range(14 * 1440)]
@@ -143,6 +145,7 @@ def test_noise_that_grows_for_weeks_is_found() -> None:
     assert level == 1 and 8 * 1440 < raised < 14 * 1440
 
 
+@pytest.mark.long
 def test_what_changes_slowly_is_followed() -> None:
     """Up to double of what was learned."""
     sigmas = [0.5 * min(2.0, 2 ** (t / 5760)) for t in range(8 * 1440)]

@@ -201,6 +201,7 @@ def test_a_healthy_week_raises_nothing() -> None:
     assert raised_by("spike", 60, healthy(60, WEEK_S)) == []
 
 
+@pytest.mark.long
 def test_six_hours_of_a_healthy_plant_at_a_second_raise_nothing() -> None:
     assert raised_by("spike", 1, healthy(1, 6 * 3600)) == []
 
