@@ -103,7 +103,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scratch_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for one that makes arrays: keep what is called for every row out of it."""
+    """The same for one that makes arrays, which costs it and its own calls the counting: leave what is small and called
+    for every row to kernels."""
     return _compiled(function, counts=True)
 
 

@@ -260,6 +260,7 @@ def warm_up(names: Collection[str] | None = None) -> dict[str, str]:
         found = fold.standing.faults.known.get((faults.RULE, kind.name))
         if found is not None and found.stated > 0:
             broken[kind.name] = found.detail.en
+            continue
         for evaluator in fold.standing.evaluators:
             evaluator.fire(fold.now_ns, fold.now_ns)
         Fold.restore(fold.snapshot(), book)

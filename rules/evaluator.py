@@ -30,8 +30,9 @@ class RuleFailed(Exception):
 BLOCK = 1024
 """So many rows are saved and then judged: saving fetches what their conditions need into the caches, many lines at a
 time, and the state of so many fits there."""
-LINE = 64
-"""Bytes of a cache line."""
+LINE, FETCHED = 64, 256
+"""Bytes of a cache line, and so many of a condition's parameters that are fetched ahead: a whole model would drive out
+the rest."""
 
 
 @kernel
@@ -61,7 +62,7 @@ def _save(  # type: ignore[no-untyped-def]
             continue
         for k in range(first[j], first[j + 1]):
             c = members[k]
-            for at in range(0, params.shape[1], LINE):
+            for at in range(0, min(params.shape[1], FETCHED), LINE):
                 seen ^= params[c, at]
             to_conditions[m] = conditions[c]
             if remembers:

@@ -21,7 +21,7 @@ once() {
   [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return
   rm -f "$stamp"
   worked
-  "$@"
+  "$@" || return # said here, because a caller that catches failures has switched `set -e` off
   mkdir -p "$(dirname "$stamp")"
   echo "$now" >"$stamp"
 }

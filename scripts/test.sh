@@ -41,7 +41,7 @@ if [ "$extent" = quick ]; then
   exec .venv/bin/python -m pytest -q "${spread[@]}" -m "not long and not slow and not part" "$@"
 fi
 # A test chosen by hand runs alone. Otherwise what only computes is spread over the cores; what starts real parts or
-# takes long runs one by one behind it, so that no server waits for a core.
+# processes, or watches the clock, runs one by one behind it, so that no server waits for a core.
 [ $# -eq 0 ] || exec .venv/bin/python -m pytest "$@"
 status=0
 .venv/bin/python -m pytest "${spread[@]}" -m "not slow and not part" || status=$?

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from hazwatch.bench.rules import bytewax, plain
 from hazwatch.bench.rules.command import Report
+from hazwatch.bench.rules.measure import measured, warmed
 from hazwatch.bench.rules.plant import Draw, batches, history, one_kind
 from hazwatch.cli import main
 from rules.engine import Fold
@@ -80,6 +81,16 @@ def test_batches_are_in_order_and_of_known_tags() -> None:
         for now_ns, batch in drawn:
             assert set(batch.tag.tolist()) <= {tag.number for tag in tags}
             assert (np.diff(batch.event_ns) > 0).all() and batch.event_ns[-1] == now_ns
+
+
+def test_every_reading_counts_whatever_the_period_and_the_batch() -> None:
+    """A batch of 400 readings of two tags that read every minute holds hours; none of it may be too old to be judged."""
+    cases = list(measured({20: ("stel", "expression")}, (10, 400), get_args(Draw), 400))
+    assert {case.what for case in cases} >= {"stel", "expression"}
+    fold, tags = warmed(one_kind(kinds()["stel"], 20), 5.0)
+    for now_ns, batch in batches(tags, 5.0, 400, 5, "skewed", fold.now_ns):
+        fold.apply_readings(fold.next_offset, now_ns, batch)
+        assert (fold.standing.admission.index[:400] >= 0).all() and fold.now_ns == now_ns
 
 
 def test_the_command_writes_its_figures(tmp_path: Path) -> None:

@@ -133,7 +133,8 @@ _INTRODUCTION = """\
 # Speed of the rules
 
 `make bench-rules` (or `hazwatch bench-rules`) measures the rules on one core, over readings that are decoded already
-and healthy, as nearly all of a plant are. A kind is measured alone, without the filter that recognises copies and late
+and healthy, as nearly all of a plant are. Every tag has read for a quarter of an hour before anything is measured, and
+goes on at its period, on average. A kind is measured alone, without the filter that recognises copies and late
 readings; that filter is a line of its own, and the park mix is the whole fold with it. "skewed" means that four fifths
 of the readings come from a fifth of the tags. Plain Python does the work of `limits` with a dictionary and an object
 per tag; Bytewax does it in a dataflow of one worker that is fed from memory. Bytes per tag are the state that is kept,

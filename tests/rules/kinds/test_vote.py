@@ -334,7 +334,16 @@ def test_a_cell_with_a_single_tag_has_no_vote_unless_their_number_is_given() -> 
 
 @pytest.mark.parametrize(
     ("m", "n", "beta", "pfd"),
-    [(1, 1, 0.0, 4.38e-3), (1, 2, 0.0, 2.558e-5), (2, 2, 0.0, 8.76e-3), (2, 3, 0.0, 7.674e-5), (2, 3, 0.1, 5.00157e-4)],
+    [
+        (1, 1, 0.0, 4.38e-3),
+        (1, 2, 0.0, 2.558e-5),
+        (2, 2, 0.0, 8.76e-3),
+        (2, 3, 0.0, 7.674e-5),
+        (2, 3, 0.1, 5.00157e-4),
+        (1, 3, 0.0, 0.00876**3 / 4),
+        (2, 4, 0.0, 0.00876**3),
+        (3, 4, 0.0, 2 * 0.00876**2),
+    ],
 )
 def test_what_a_choice_of_vote_costs(m: int, n: int, beta: float, pfd: float) -> None:
     """A rate of 1e-6/h, tested once a year: the common cause governs 2oo3."""
