@@ -84,7 +84,7 @@ def test_batches_are_in_order_and_of_known_tags() -> None:
 
 
 def test_every_reading_counts_whatever_the_period_and_the_batch() -> None:
-    """A batch of 400 readings of two tags that read every minute holds hours; none of it may be too old to be judged."""
+    """400 readings of two tags that read every minute hold hours; none of them may be too old to be judged."""
     cases = list(measured({20: ("stel", "expression")}, (10, 400), get_args(Draw), 400))
     assert {case.what for case in cases} >= {"stel", "expression"}
     fold, tags = warmed(one_kind(kinds()["stel"], 20), 5.0)
