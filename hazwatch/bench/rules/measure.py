@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -65,7 +66,7 @@ def measured(
 
 def snapshots(count: int) -> SnapshotCase:
     """Of the mix over so many tags, every tag having read."""
-    fold, _ = warmed(mix(count), _base(kinds()["limits"]))
+    fold, _ = warmed(mix(count), _base(kinds()["limits"]), batches=1)
     fold.snapshot()
     begun = time.perf_counter()
     data = fold.snapshot()
@@ -160,11 +161,11 @@ def _timed(work: Callable[[T], object], given: Sequence[T], rows: int) -> float:
     return (len(given) - 1) * rows / (time.perf_counter_ns() - begun) * 1e9
 
 
-def warmed(revision: Revision, base: float) -> tuple[Fold, tuple[Tag, ...]]:
-    """A fold that has heard from every tag for a while."""
+def warmed(revision: Revision, base: float, batches: int | None = None) -> tuple[Fold, tuple[Tag, ...]]:
+    """A fold that has heard from every tag for a while, or a number of times."""
     fold = Fold(compile_rules(revision, 0, 1), 0, 1)
     fold.clock = NowClock(recorded=True)  # a batch may hold minutes of a plant, and `now` must follow
-    for offset, (now_ns, batch) in enumerate(history(revision.tags, base)):
+    for offset, (now_ns, batch) in enumerate(islice(history(revision.tags, base), batches)):
         fold.apply_readings(offset, now_ns, batch)
     return fold, revision.tags
 
