@@ -37,21 +37,9 @@ the rest."""
 
 @kernel
 def _save(  # type: ignore[no-untyped-def]
-    begin,
-    end,
-    index,
-    first,
-    members,
-    params,
-    conditions,
-    gates,
-    memory,
-    remembers,
-    to_conditions,
-    to_gates,
-    to_memory,
+    begin, end, index, first, members, params, conditions, gates, memory, remembers, to_conditions, to_gates, to_memory,
     m,
-):
+):  # fmt: skip
     """Copy the state of every condition that the rows touch, in the order of the rows, to the places from m on; of
     quiet ones without gates. Returns the next place, and a number that means nothing: the parameters, as bytes (c,
     size), are looked at to fetch them."""

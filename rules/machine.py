@@ -238,8 +238,10 @@ def fire(conditions, gates, setup, now, append, out, due):  # type: ignore[no-un
     m = np.int64(0)
     due[0] = NEVER
     for c in range(len(conditions)):
-        s = setup[c]
         condition = conditions[c]
+        if condition["quiet"] != 0:
+            continue
+        s = setup[c]
         when = NEVER
         for k in range(s["levels"]):
             g = gates[c, k]

@@ -13,14 +13,13 @@ from click.testing import CliRunner
 from hazwatch.bench.rules import bytewax, plain
 from hazwatch.bench.rules.command import Report
 from hazwatch.bench.rules.measure import measured, warmed
-from hazwatch.bench.rules.plant import Draw, batches, history, one_kind
+from hazwatch.bench.rules.plant import START, Draw, batches, history, one_kind
 from hazwatch.cli import main
 from rules.engine import Fold
 from rules.kinds import Kind, kinds
 from rules.rulebook import compile_rules
 from schemas.batch import Batch
 from schemas.time import MINUTE, SECOND
-from tests.laws.traces import START
 
 
 @pytest.mark.parametrize("kind", kinds().values(), ids=list(kinds()))
@@ -73,7 +72,7 @@ def test_batches_are_in_order_and_of_known_tags() -> None:
     tags = one_kind(kinds()["limits"], 50).tags
     past = list(history(tags, 5.0))
     assert all(set(batch.tag.tolist()) == {tag.number for tag in tags} for _, batch in past)
-    assert past[-1][0] == START and past[0][0] <= START - 15 * MINUTE
+    assert past[-1][0] == START and past[0][0] == START - 15 * MINUTE
     for draw in get_args(Draw):
         drawn = list(batches(tags, 5.0, 200, 3, draw, START))
         step = 200 * round(tags[0].period_s * SECOND) // 50
@@ -89,7 +88,7 @@ def test_every_reading_counts_whatever_the_period_and_the_batch() -> None:
     assert {case.what for case in cases} >= {"stel", "expression"}
     fold, tags = warmed(one_kind(kinds()["stel"], 20), 5.0)
     for now_ns, batch in batches(tags, 5.0, 400, 5, "skewed", fold.now_ns):
-        fold.apply_readings(fold.next_offset, now_ns, batch)
+        assert {c.rule for c in fold.apply_readings(fold.next_offset, now_ns, batch)} <= {"link"}
         assert (fold.standing.admission.index[:400] >= 0).all() and fold.now_ns == now_ns
 
 

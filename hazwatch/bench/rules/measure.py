@@ -66,7 +66,7 @@ def measured(
 
 def snapshots(count: int) -> SnapshotCase:
     """Of the mix over so many tags, every tag having read."""
-    fold, _ = warmed(mix(count), _base(kinds()["limits"]), batches=1)
+    fold, _ = warmed(mix(count), _base(kinds()["limits"]), times=1)
     fold.snapshot()
     begun = time.perf_counter()
     data = fold.snapshot()
@@ -146,10 +146,17 @@ def _mix(count: int, row_counts: Sequence[int], draws: Sequence[Draw], least: in
         for rows in row_counts:
             runs = _runs(least, rows)
             given = list(batches(tags, base, rows, runs, draw, fold.now_ns))
-            speed = _timed(lambda one: fold.apply_readings(fold.next_offset, *one), given, rows)
+            speed = _timed(lambda one: _apply(fold, *one), given, rows)
             yield Case(MIX_NAME, count, rows, draw, speed, state / count)
             speed = _timed(lambda one: _admit(filters, one[1], one[0]), given, rows)
             yield Case(FILTER, count, rows, draw, speed, kept / count)
+
+
+def _apply(fold: Fold, now_ns: int, batch: Batch) -> None:
+    """What is said takes far longer than what is judged, and a healthy plant says next to nothing."""
+    changes = fold.apply_readings(fold.next_offset, now_ns, batch)
+    if len(changes) > max(10, len(batch) // 50):
+        raise RuntimeError(f"{len(batch)} readings made {len(changes)} changes: this is no healthy plant")
 
 
 def _timed(work: Callable[[T], object], given: Sequence[T], rows: int) -> float:
@@ -161,11 +168,11 @@ def _timed(work: Callable[[T], object], given: Sequence[T], rows: int) -> float:
     return (len(given) - 1) * rows / (time.perf_counter_ns() - begun) * 1e9
 
 
-def warmed(revision: Revision, base: float, batches: int | None = None) -> tuple[Fold, tuple[Tag, ...]]:
-    """A fold that has heard from every tag for a while, or a number of times."""
+def warmed(revision: Revision, base: float, times: int | None = None) -> tuple[Fold, tuple[Tag, ...]]:
+    """A fold that has heard from every tag for a while, or so many times."""
     fold = Fold(compile_rules(revision, 0, 1), 0, 1)
     fold.clock = NowClock(recorded=True)  # a batch may hold minutes of a plant, and `now` must follow
-    for offset, (now_ns, batch) in enumerate(islice(history(revision.tags, base), batches)):
+    for offset, (now_ns, batch) in enumerate(islice(history(revision.tags, base), times)):
         fold.apply_readings(offset, now_ns, batch)
     return fold, revision.tags
 

@@ -15,12 +15,13 @@ from schemas.registry import Enterprise, Park, Revision, Rule, Tag
 from schemas.time import MINUTE, SECOND
 
 Draw = Literal["uniform", "skewed"]
-START = 1_767_225_600 * SECOND
 HISTORY = 15 * MINUTE
 """For so long every tag has read before anything is measured, so that the windows of nearly all kinds are full."""
-SPARSE = 10 * SECOND
-"""One reading of each tag in so much of it, where the tags read more often: any more would take long, and no window is
-fuller by it."""
+START = 1_767_225_600 * SECOND + HISTORY + MINUTE
+"""A shift began a minute before the history: a sum over it is known by then, and no new one begins soon."""
+SPARSE, DENSE = 10 * SECOND, 4 * SECOND
+"""One reading of each tag in so much of it, and of its last minute, where the tags read more often: any more would take
+long, and no window is much fuller by it."""
 SKEWED_SHARE, SKEWED_TAGS = 0.8, 0.2
 """In a skewed draw this share of the readings comes from this share of the tags."""
 NOISE = 0.01
@@ -93,13 +94,15 @@ def batches(
 
 
 def history(tags: Sequence[Tag], base: float) -> Iterator[tuple[int, Batch]]:
-    """(append time, batch): every tag once in each batch, up to `START`."""
+    """(append time, batch): every tag once in each batch, up to `START`, always the same time after the one before."""
     source = np.random.default_rng(len(tags))
     numbers = _numbers(tags)
-    step = round(max(SPARSE, _period_ns(tags)))
-    for now_ns in range(START - HISTORY // step * step, START + 1, step):
+    period = round(_period_ns(tags))
+    step, last = max(SPARSE, period), max(DENSE, period)
+    whole, minute = HISTORY // step * step, MINUTE // last * last
+    for now_ns in (*range(START - whole, START - minute, step), *range(START - minute, START + 1, last)):
         value = base + NOISE * source.standard_normal(len(tags))
-        yield now_ns, _batch(source.permutation(numbers), now_ns, step, value)
+        yield now_ns, _batch(numbers, now_ns, last, value)
 
 
 def _numbers(tags: Sequence[Tag]) -> npt.NDArray[np.int32]:
