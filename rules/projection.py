@@ -12,7 +12,7 @@ model's plane and r are kept at all:
 All three are quadratic forms z'Mz. What an input has to do with one is told by its reconstruction: by how much the form
 falls if only this column were set right, (Mz)_j^2 / M_jj (Alcala and Qin 2009).
 
-The kernels work on a condition's parameters (`rules.kinds.anomaly.PARAMS`); `statistics` and `diagonals` are the same
+The kernels work on a condition's parameters (`rules.unitcharts.PARAMS`); `statistics` and `diagonals` are the same
 in numpy, over whole recordings.
 """
 

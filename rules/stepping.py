@@ -5,7 +5,7 @@ unit is worked out when it is asked for. Between two readings an input holds its
 a longer silence, or when its clock was set back by more, it begins anew: with itself as its past and 0, the healthy
 mean, as its smoothed value.
 
-Values are scaled (mean 0, in scales). `p` is a condition's parameters (`rules.kinds.anomaly.PARAMS`).
+Values are scaled (mean 0, in scales). `p` is a condition's parameters (`rules.unitcharts.PARAMS`).
 """
 
 from __future__ import annotations

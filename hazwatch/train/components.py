@@ -16,9 +16,9 @@ import numpy.typing as npt
 from scipy import linalg, signal
 
 from hazwatch.train.grid import Grid
-from rules.kinds.anomaly import MARGIN
 from rules.projection import statistics
 from rules.stepping import CLIP
+from rules.unitcharts import MARGIN
 from schemas.models import MOST_COMPONENTS, Model, ModelInput
 from schemas.registry import Measure, Tag
 from schemas.time import DAY

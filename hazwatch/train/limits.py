@@ -22,7 +22,7 @@ from scipy import stats
 from hazwatch.train.components import WEIGHT, Form, charts, model_of
 from hazwatch.train.grid import Grid
 from rules.arl import MONTH_S
-from rules.kinds.anomaly import RELEASE
+from rules.unitcharts import RELEASE
 from schemas.models import CHARTS
 
 Floats = npt.NDArray[np.float64]

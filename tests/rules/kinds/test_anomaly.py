@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from rules.cases import run_example
 from rules.engine import Fold
 from rules.kinds import kinds
-from rules.kinds.anomaly import FIGURES, MARGIN, Params, bind
+from rules.kinds.anomaly import Params, bind
 from rules.projection import diagonals, statistics
 from rules.rulebook import RuleProblems, check_rules, compile_rules
 from rules.stepping import CLIP
+from rules.unitcharts import FIGURES, MARGIN
 from schemas.batch import batch
 from schemas.changes import Basis, ConditionChange
 from schemas.models import FORMAT, Model, ModelInput, faults, stamp
