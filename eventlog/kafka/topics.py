@@ -15,7 +15,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError, for_code
 
 from eventlog.kafka.connection import KafkaConnection, stop_admin
 from eventlog.kafka.producing import broker_limit
@@ -24,6 +24,7 @@ from eventlog.port import LogError, LogUnavailable, TopicMissing, TopicSpec
 COMPACTION_LAG_MS = 60_000
 STOP_S = 1.0
 ADMIN_DEADLINE_S = 30.0
+UNFENCED_S = 15.0
 _AUTO_CREATE = "auto.create.topics.enable"
 
 
@@ -139,7 +140,7 @@ async def make_topics(specs: Sequence[TopicSpec], connection: KafkaConnection, r
     async with _admin(connection) as admin:
         there = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in there]
-        count = replicas or min(3, len((await admin.describe_cluster())["brokers"]))
+        count = replicas or max(1, min(3, len((await admin.describe_cluster())["brokers"])))
         if missing:
             topics = [
                 NewTopic(spec.name, spec.partitions, count, topic_configs=topic_config(spec, count)) for spec in missing
@@ -150,14 +151,24 @@ async def make_topics(specs: Sequence[TopicSpec], connection: KafkaConnection, r
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
-    response = await admin.create_topics(topics)
-    refused = [
-        f"topic {topic}: {message or for_code(code).__name__}"
-        for topic, code, message in response.topic_errors
-        if code not in (0, TopicAlreadyExistsError.errno)
-    ]
-    if refused:
-        raise LogError("Kafka refused to make some topics: " + "; ".join(refused))
+    """Makes `topics`, waiting for brokers that are fenced: one that was just started, or was silent for a while,
+    takes no replicas until the controller has heard from it again, though the cluster already lists it."""
+    waiting, until = topics, asyncio.get_running_loop().time() + UNFENCED_S
+    while waiting:
+        response = await admin.create_topics(waiting)
+        refused = {
+            topic: (code, f"topic {topic}: {message or for_code(code).__name__}")
+            for topic, code, message in response.topic_errors
+            if code not in (0, TopicAlreadyExistsError.errno)
+        }
+        listed = len((await admin.describe_cluster())["brokers"])
+        waiting = [topic for topic in waiting if topic.name in refused]
+        hopeless = any(code != InvalidReplicationFactorError.errno for code, _ in refused.values())
+        hopeless |= any(topic.replication_factor > listed > 0 for topic in waiting)
+        if waiting and (hopeless or asyncio.get_running_loop().time() > until):
+            raise LogError("Kafka refused to make some topics: " + "; ".join(text for _, text in refused.values()))
+        if waiting:
+            await asyncio.sleep(0.2)
 
 
 async def _until_led(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:

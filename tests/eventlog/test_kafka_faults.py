@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from eventlog.helpers import read_all
-from eventlog.kafka import producing
+from eventlog.kafka import producing, topics
 from eventlog.kafka.connection import KafkaConnection
 from eventlog.kafka.log import KafkaLog
 from eventlog.kafka.topics import make_topics
-from eventlog.port import EventLog, LogUnavailable, NewRecord, PositionBeyond, Record, TopicSpec
+from eventlog.port import EventLog, LogError, LogUnavailable, NewRecord, PositionBeyond, Record, TopicSpec
 from tests.eventlog.test_kafka_topics import admin_of, drop
 from tests.parts.kafka import Kafka
 from tests.parts.net import eventually
@@ -216,6 +218,28 @@ async def set_limit(kafka: Kafka, limit: str) -> None:
     config = {"max.message.bytes": limit, "message.timestamp.type": "LogAppendTime"}
     async with admin_of(kafka) as admin:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "plain", configs=config)])
+
+
+@pytest.mark.slow
+async def test_topics_are_made_on_a_broker_that_was_silent_for_longer_than_its_session(broker: Kafka) -> None:
+    """The controller has fenced such a broker and refuses to place anything on it until it hears from it again."""
+    names: set[str] = set()
+    async with admin_of(broker) as admin:
+        for _ in range(4):
+            names.add(name := uuid.uuid4().hex)
+            await asyncio.to_thread(broker.pause)
+            making = asyncio.create_task(topics._create(admin, [NewTopic(name, 1, 1)]))
+            await asyncio.sleep(4)
+            await asyncio.to_thread(broker.resume)
+            await making
+        assert names <= set(await admin.list_topics())
+
+
+async def test_more_replicas_than_brokers_are_refused_at_once(broker: Kafka) -> None:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(LogError, match=r"many: .*3"):
+        await make_topics([TopicSpec("many", 1)], KafkaConnection(broker.bootstrap), 3)
+    assert asyncio.get_running_loop().time() - began < topics.UNFENCED_S / 2
 
 
 async def test_a_topic_made_anew_is_noticed_by_a_waiting_reader(broker: Kafka, log: KafkaLog) -> None:

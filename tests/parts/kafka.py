@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
 
 from tests.parts import PartMissing
 from tests.parts.net import eventually, free_port
@@ -109,13 +110,18 @@ class Kafka(Server):
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
-            await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings)])
+
+            async def made() -> bool:
+                """Not at once if the controller has not heard from the broker for a while, as on a busy machine."""
+                response = await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings)])
+                return response.topic_errors[0][1] in (0, TopicAlreadyExistsError.errno)
 
             async def led() -> bool:
                 (found,) = await admin.describe_topics([topic])
                 leaders = [p["leader"] for p in found["partitions"]]
                 return len(leaders) == partitions and -1 not in leaders
 
+            await eventually(made, f"topic {topic} is made")
             await eventually(led, f"topic {topic} has a leader for each of {partitions} partitions")
         finally:
             await admin.close()
