@@ -23,7 +23,7 @@ from hazwatch.snapshots import Encode, SnapshotFolder, Snapshots
 from rules.engine import ActivationNeeded, Fold
 from rules.rulebook import Rulebook, RuleProblems, compile_rules
 from rules.snapshot import encode as encode_fold
-from rules.snapshot import header
+from rules.snapshot import opened
 from schemas.changes import ConditionChange, ConditionChanges
 from schemas.partitioning import partition_of
 from schemas.records import Kind, encode
@@ -129,9 +129,10 @@ class Evaluator:
         refused = ""
         for data in self._folder.contents():
             try:
-                found = header(data)
-                found.check(incarnation, bounds.end, await self._last_value(found.last_offset, bounds))
-                return Fold.restore(data, await self._rulebook(found.revision))
+                found = opened(data)
+                head = found.header
+                head.check(incarnation, bounds.end, await self._last_value(head.last_offset, bounds))
+                return Fold.restore(found, await self._rulebook(head.revision))
             except (ValueError, RevisionMissing) as error:
                 log.warning("%s: a snapshot is passed over: %s", self._place, error)
                 refused = refused or str(error)

@@ -20,6 +20,7 @@ from rules.faults import Here
 from rules.kinds import kinds
 from rules.links import Links
 from rules.rulebook import Rulebook, compile_rules
+from rules.snapshot import Opened, opened
 from rules.standing import Standing
 from schemas import records
 from schemas.batch import Batch, batch
@@ -55,7 +56,6 @@ class Fold:
     record (LAWS T1). `rows_folded` counts the readings that were given to it.
     """
 
-    header = staticmethod(snapshot.header)
     checksum = staticmethod(snapshot.checksum)
 
     def __init__(self, rulebook: Rulebook, partition: int, incarnation: int, *, replay: bool = False) -> None:
@@ -101,15 +101,15 @@ class Fold:
         return bytes(snapshot.encode(self.freeze()))
 
     @classmethod
-    def restore(cls, data: bytes | bytearray, rulebook: Rulebook) -> Fold:
+    def restore(cls, data: bytes | bytearray | Opened, rulebook: Rulebook) -> Fold:
         """The fold that `data` was taken of; `rulebook` is the one of its header's revision. A bytearray becomes its
-        memory, and must not be used for anything else.
+        memory, and must not be used for anything else. What was opened already is not read a second time.
 
         Raises `SnapshotRefused`. Compare the header with the log first (`Header.check`).
         """
-        header = snapshot.header(data)
-        fold = cls(rulebook, header.partition, header.incarnation)
-        snapshot.put_back(fold, data)
+        found = data if isinstance(data, Opened) else opened(data)
+        fold = cls(rulebook, found.header.partition, found.header.incarnation)
+        snapshot.put_back(fold, found)
         fold._frozen = snapshot.room(fold)
         return fold
 

@@ -6,7 +6,7 @@ this record, and nothing else (LAWS C7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -64,16 +64,17 @@ def _save(  # type: ignore[no-untyped-def]
 
 class Evaluator:
     """The state of one rule in one partition: `conditions` (c,), `gates` (c, levels), `memory` (c,), `due` (1,); and
-    the rings of its conditions if its kind keeps samples."""
+    the rings of its conditions if its kind keeps samples. `due` is the place where it says when time alone changes
+    something (`now`, ns): next to that of the other rules, so that one look tells whether any has to be asked."""
 
-    def __init__(self, compiled: CompiledRule) -> None:
+    def __init__(self, compiled: CompiledRule, due: npt.NDArray[np.int64]) -> None:
         self.compiled = compiled
         count, levels = len(compiled.watched), compiled.kind.levels
         self.conditions = np.zeros(count, machine.CONDITION)
         self.conditions["stated"] = machine.UNKNOWN
         self.gates = np.zeros((count, levels), machine.GATE)
         self.memory = np.zeros(count, compiled.kind.memory_dtype)
-        self.due = np.array([machine.NEVER])
+        self.due = due
         self.windows: Windows | None = None
         if (dtype := compiled.kind.window_dtype) is not None:
             self.windows = Windows(dtype, [w.plan.samples for w in compiled.watched], compiled.slot)
@@ -81,6 +82,7 @@ class Evaluator:
         self._most = compiled.most_per_tag
         self._remembers = compiled.kind.memory_dtype is not NO_ARRAY
         self._params = compiled.params.view(np.uint8).reshape(count, compiled.params.dtype.itemsize)
+        self._by_link: dict[int, slice | npt.NDArray[np.intp]] = {}
         self._grow(512)
 
     def _grow(self, rows: int) -> None:
@@ -165,17 +167,17 @@ class Evaluator:
             )  # fmt: skip
             if saved == before:
                 continue
-            rows = slice(begin, end)
             try:
                 changes += c.kind.rows(
-                    end - begin, index[rows], a.flags[rows], a.at[rows], a.value[rows], a.quality[rows], c.first,
-                    c.members, self.conditions, self.gates, c.setup, c.params, held, now_ns, append_ns,
+                    end - begin, index[begin:], a.flags[begin:], a.at[begin:], a.value[begin:], a.quality[begin:],
+                    c.first, c.members, self.conditions, self.gates, c.setup, c.params, held, now_ns, append_ns,
                     self._out[changes:], self.due,
                 )  # fmt: skip
             except Exception as error:
                 self._undo(index[:end], saved)
                 raise RuleFailed(_reason(error)) from error
-            self._out["row"][found:changes] += begin
+            if begin and changes > found:
+                self._out["row"][found:changes] += begin
         return changes
 
     def _held(self) -> npt.NDArray[np.void] | Held:
@@ -213,29 +215,36 @@ class Evaluator:
         changes = machine.fire(self.conditions, self.gates, self.compiled.setup, now_ns, append_ns, self._out, self.due)
         return self._out[:changes]
 
+    def hears(self, link: int) -> bool:
+        """Whether a heartbeat of this link may say anything to this rule."""
+        return self.compiled.kind.beat is not None and bool((self.compiled.setup["link"] == link).any())
+
+    def _linked(self, link: int) -> slice | npt.NDArray[np.intp]:
+        """The conditions whose first tag comes over this link; usually they lie side by side."""
+        if link not in self._by_link:
+            mine = np.flatnonzero(self.compiled.setup["link"] == link)
+            low, high = int(mine.min(initial=len(self.conditions))), int(mine.max(initial=-1)) + 1
+            self._by_link[link] = slice(low, high) if high - low == len(mine) else mine
+        return self._by_link[link]
+
     def beat(self, link: int, since_ns: int, admission: Admission, now_ns: int, append_ns: int, row: int) -> Changes:
         """Judge the silence of a link's tags (LAWS T5). Raises `RuleFailed`."""
         c = self.compiled
-        if c.kind.beat is None or not len(self.conditions):
-            return self.nothing
-        beat = c.kind.beat
-        return self._all_or_nothing(
-            lambda: beat(
+        assert c.kind.beat is not None
+        mine = self._linked(link)
+        before = self.conditions[mine].copy(), self.gates[mine].copy(), self.memory[mine].copy()
+        try:
+            changes = c.kind.beat(
                 link, since_ns, c.tag_at, admission.state, self.conditions, self.gates, c.setup, c.params,
                 self._held(), now_ns, append_ns, row, self._out, self.due,
-            )
-        )  # fmt: skip
-
-    def _all_or_nothing(self, call: Callable[[], int]) -> Changes:
-        before = self.conditions.copy(), self.gates.copy(), self.memory.copy()
-        try:
-            changes = call()
+            )  # fmt: skip
         except Exception as error:
-            self.conditions, self.gates, self.memory = before
+            self.conditions[mine], self.gates[mine], self.memory[mine] = before
             if self.windows is not None:
                 self.windows.undo()
             raise RuleFailed(_reason(error)) from error
-        self.resumed()
+        if self.screen is not None:
+            self.screen.settle(c.tag_at[mine], self.conditions)
         return self._out[:changes]
 
     def resumed(self) -> None:

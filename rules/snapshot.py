@@ -198,13 +198,16 @@ def _arrays(fold: Fold) -> list[npt.NDArray[Any]]:
     return [standing.admission.state, standing.admission.memory, *rules]
 
 
-class _Parsed(NamedTuple):
+class Opened(NamedTuple):
+    """A snapshot that was read and found whole; `state` lies in the memory of what was opened."""
+
     header: Header
     body: Raw
     state: memoryview
 
 
-def _parsed(data: bytes | bytearray) -> _Parsed:
+def opened(data: bytes | bytearray) -> Opened:
+    """Look at a snapshot, all of it. Raises `SnapshotRefused` when it is none, damaged or of another format."""
     if not data.startswith(MAGIC) or len(data) < _HEAD_AT:
         raise SnapshotRefused(Refusal.NOT_A_SNAPSHOT, "these bytes are no snapshot of a rules fold")
     size, crc = _SIZES.unpack_from(data, len(MAGIC))
@@ -218,20 +221,15 @@ def _parsed(data: bytes | bytearray) -> _Parsed:
     if found.header.format != FORMAT:
         text = f"the snapshot has format {found.header.format}, this version reads {FORMAT}"
         raise SnapshotRefused(Refusal.FORMAT, text)
-    return _Parsed(found.header, found.body, memoryview(data)[_state_at(size) :])
+    return Opened(found.header, found.body, memoryview(data)[_state_at(size) :])
 
 
-def header(data: bytes | bytearray) -> Header:
-    """What a snapshot says of itself. Raises `SnapshotRefused` when it is none, damaged or of another format."""
-    return _parsed(data).header
-
-
-def put_back(fold: Fold, data: bytes | bytearray) -> None:
-    """Give a new fold the state in `data`; a bytearray becomes the fold's own memory, which saves a copy of it.
+def put_back(fold: Fold, found: Opened) -> None:
+    """Give a new fold what was found; if that was opened in a bytearray, it becomes the fold's own memory, which saves
+    a copy.
 
     Raises `SnapshotRefused` when its rulebook is not the snapshot's.
     """
-    found = _parsed(data)
     head, book = found.header, fold.rulebook
     if (head.partition, head.partitions) != (book.partition, book.partitions):
         wanted = f"{book.partition} of {book.partitions}"

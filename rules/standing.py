@@ -13,9 +13,10 @@ from rules import faults, speech
 from rules.admission import Admission
 from rules.evaluator import Changes, Evaluator, RuleFailed
 from rules.faults import Fault, Faults, Here
-from rules.machine import RESTATEMENT, RETIRED, TIMER
+from rules.machine import NEVER, RESTATEMENT, RETIRED, TIMER
 from rules.rulebook import Rulebook
 from rules.speech import Moment
+from rules.watchers import Watchers
 from schemas.batch import Batch
 from schemas.changes import Basis, ConditionChange
 
@@ -26,10 +27,16 @@ class Standing:
     """The tags, rules and faults of one partition with their state."""
 
     def __init__(self, rulebook: Rulebook) -> None:
+        self.faults = Faults()
+        self._set_up(rulebook)
+
+    def _set_up(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self.admission = Admission(rulebook.tags)
-        self.evaluators = [Evaluator(r) for r in rulebook.rules]
-        self.faults = Faults()
+        self._due = np.full(len(rulebook.rules), NEVER)
+        self.evaluators = [Evaluator(r, self._due[i : i + 1]) for i, r in enumerate(rulebook.rules)]
+        self._watchers = Watchers(rulebook.rules, len(rulebook.tags))
+        self._hearing = [[e for e in self.evaluators if e.hears(link)] for link in range(len(rulebook.links))]
 
     # What a record brings
 
@@ -39,7 +46,8 @@ class Standing:
             return []
         said: list[tuple[int, int, ConditionChange]] = []
         broken: list[ConditionChange] = []
-        for order, evaluator in enumerate(self.evaluators):
+        for order in self._watchers.of(len(batch), self.admission.index):
+            evaluator = self.evaluators[order]
             found = self._guarded(
                 evaluator, here, broken, lambda e: e.rows(len(batch), self.admission, here.now_ns, here.append_ns)
             )
@@ -51,7 +59,7 @@ class Standing:
         """T5: the tags of `link` that have been silent for too long, silence having counted from `since_ns` on."""
         number = self.rulebook.links.index(link)
         changes: list[ConditionChange] = []
-        for evaluator in self.evaluators:
+        for evaluator in self._hearing[number]:
             found = self._guarded(
                 evaluator,
                 here,
@@ -77,7 +85,7 @@ class Standing:
     @property
     def next_due(self) -> int:
         """The `now` before which time alone changes nothing: no timer falls due, and no silence that lasts is told."""
-        return min((self.faults.due, *(int(e.due[0]) for e in self.evaluators)))
+        return min(self.faults.due, int(self._due.min(initial=NEVER)))
 
     def is_due(self, now_ns: int) -> bool:
         return now_ns >= self.next_due
@@ -85,9 +93,8 @@ class Standing:
     def fire(self, here: Here) -> list[ConditionChange]:
         """T3: everything that has fallen due, in the order (due, rule, subject)."""
         fired: list[tuple[int, str, str, ConditionChange]] = []
-        for evaluator in self.evaluators:
-            if here.now_ns < evaluator.due[0]:
-                continue
+        for place in np.flatnonzero(self._due <= here.now_ns).tolist():
+            evaluator = self.evaluators[place]
             found = evaluator.fire(here.now_ns, here.append_ns)
             for due, c in zip(found["due"].tolist(), found["condition"].tolist(), strict=True):
                 change = self._standing(evaluator, c, here, TIMER)
@@ -122,10 +129,9 @@ class Standing:
         ]
         ended += self._forget(rulebook, here)
         before = {e.id: e for e in self.evaluators}
-        admission, self.rulebook = self.admission, rulebook
-        self.admission = Admission(rulebook.tags)
+        admission = self.admission
+        self._set_up(rulebook)
         self.admission.inherit(admission)
-        self.evaluators = [Evaluator(r) for r in rulebook.rules]
         for evaluator in self.evaluators:
             if evaluator.id in before:
                 evaluator.inherit(before[evaluator.id])

@@ -20,6 +20,7 @@ from alerting.conditions import Condition
 from alerting.faults import RULE
 from rules.engine import Fold
 from rules.rulebook import Rulebook
+from rules.snapshot import opened
 from schemas.alarms import Change, Transition
 from schemas.causes import Cause
 from schemas.changes import ConditionChange, ConditionChanges
@@ -81,7 +82,7 @@ class Process:
         if self.snapshot is None:
             self.fold = Fold(self.book, 0, 1)
             return
-        self.fold = Fold.restore(self.snapshot, self._rulebook_of(Fold.header(self.snapshot).revision))
+        self.fold = Fold.restore(self.snapshot, self._rulebook_of(opened(self.snapshot).header.revision))
 
     def _rulebook_of(self, revision: int) -> Rulebook:
         if revision == self.book.revision:

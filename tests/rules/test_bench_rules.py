@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from hazwatch.bench.rules import bytewax, plain
 from hazwatch.bench.rules.command import Report
-from hazwatch.bench.rules.measure import measured, warmed
-from hazwatch.bench.rules.plant import START, Draw, batches, history, one_kind
+from hazwatch.bench.rules.measure import MIX_NAME, SINGLES, measured, warmed
+from hazwatch.bench.rules.plant import MIX, START, Draw, batches, divided, history, mix, one_kind
 from hazwatch.cli import main
 from rules.engine import Fold
 from rules.kinds import Kind, kinds
@@ -29,6 +29,13 @@ def test_every_kind_can_be_multiplied(kind: Kind) -> None:
     fold = Fold(compile_rules(revision, 0, 1), 0, 1)
     (evaluator,) = (e for e in fold.standing.evaluators if e.id == kind.name)
     assert len(evaluator.conditions) >= len(revision.tags) / len(kind.examples[0].tags) / 2
+
+
+def test_a_divided_mix_watches_what_the_mix_watches() -> None:
+    whole, parts = compile_rules(mix(100), 0, 1), compile_rules(divided(mix(100)), 0, 1)
+    assert len(parts.rules) - len(whole.rules) == 9 * len(MIX)
+    found = [(r.kind.name, w.subject, w.plan.side) for r in parts.rules for w in r.watched]
+    assert sorted(found) == sorted((r.kind.name, w.subject, w.plan.side) for r in whole.rules for w in r.watched)
 
 
 def test_plain_python_does_the_same_work() -> None:
@@ -97,6 +104,7 @@ def test_the_command_writes_its_figures(tmp_path: Path) -> None:
     words = ["--kind", "limits", "--tags", "20", "--rows", "50", "--quick"]
     done = CliRunner().invoke(main, ["bench-rules", *words, "--json", str(file), "--markdown", str(page)])
     assert done.exit_code == 0, done.output
+    assert {case.what for case in measured({100: ()}, (50,), ("uniform",), 100)} >= {MIX_NAME, SINGLES}
     report = msgspec.json.decode(file.read_bytes(), type=Report)
     assert {case.what for case in report.cases} >= {"limits", "limits in plain Python", "park mix, whole fold"}
     assert all(case.readings_per_s > 0 for case in report.cases)

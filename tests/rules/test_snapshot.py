@@ -9,7 +9,7 @@ import pytest
 
 from rules.engine import Fold
 from rules.rulebook import compile_rules
-from rules.snapshot import FORMAT, MAGIC, Refusal, SnapshotRefused
+from rules.snapshot import FORMAT, MAGIC, Refusal, SnapshotRefused, opened
 from rules.snapshot import encode as encode_fold
 from schemas.batch import batch, encode
 from schemas.records import Kind
@@ -36,7 +36,7 @@ def refused(data: bytes, fold: Fold) -> Refusal:
 
 def test_a_header_tells_what_the_driver_must_know() -> None:
     _, data = taken()
-    header = Fold.header(data)
+    header = opened(data).header
     assert (header.incarnation, header.partition, header.revision) == (3, 0, 1)
     assert (header.next_offset, header.last_offset) == (42, 41)
     assert header.last_checksum == Fold.checksum(RECORD)
@@ -88,7 +88,7 @@ def test_another_revision_partition_or_content_is_refused() -> None:
 
 def test_the_header_is_compared_with_the_log() -> None:
     _, data = taken()
-    header = Fold.header(data)
+    header = opened(data).header
     header.check(3, 42, RECORD)
     header.check(3, 900, None)
     for arguments, why in (

@@ -10,12 +10,13 @@ from typing import TypeVar
 import msgspec
 
 from hazwatch.bench.rules import bytewax, plain
-from hazwatch.bench.rules.plant import START, Draw, batches, example_of, history, mix, one_kind
+from hazwatch.bench.rules.plant import START, Draw, batches, divided, example_of, history, mix, one_kind
 from rules.admission import Admission
 from rules.engine import Fold
 from rules.evaluator import Evaluator
 from rules.kinds import Kind, kinds
 from rules.rulebook import compile_rules
+from rules.snapshot import encode
 from schemas.batch import Batch
 from schemas.nowclock import NowClock
 from schemas.registry import Revision, Tag
@@ -24,6 +25,9 @@ T = TypeVar("T")
 LEAST_RUNS = 5
 PLAIN, BYTEWAX = "limits in plain Python", "limits in Bytewax"
 MIX_NAME, FILTER = "park mix, whole fold", "filter for copies and late readings"
+SINGLES = "park mix as 60 rules, a record per reading"
+SINGLES_TAGS = range(100, 10_001)
+"""With fewer some of the rules would have none, with more the same figure takes long to get."""
 BYTEWAX_ROWS = 100_000
 """Readings of its one measurement: it has no batches, and takes them from memory as fast as it can."""
 
@@ -51,8 +55,8 @@ class SnapshotCase(msgspec.Struct, frozen=True):
 def measured(
     plan: Mapping[int, Sequence[str]], row_counts: Sequence[int], draws: Sequence[Draw], least_rows: int
 ) -> Iterator[Case]:
-    """Every combination of the plan (number of tags -> kinds), plain Python beside `limits`; then the mix and the
-    filter."""
+    """Every combination of the plan (number of tags -> kinds), plain Python beside `limits`; then the mix, the filter,
+    and the mix as many rules over single readings."""
     for count, names in plan.items():
         for name in names:
             kind = kinds()[name]
@@ -62,14 +66,16 @@ def measured(
                 yield from _plain(revision, row_counts, draws, max(1, least_rows // 10))
                 yield from _bytewax(revision, draws)
         yield from _mix(count, row_counts, draws, least_rows)
+        if count in SINGLES_TAGS:
+            yield from _singles(count, draws, max(1, least_rows // 100))
 
 
 def snapshots(count: int) -> SnapshotCase:
     """Of the mix over so many tags, every tag having read."""
     fold, _ = warmed(mix(count), _base(kinds()["limits"]), times=1)
-    fold.snapshot()
+    encode(fold.freeze())
     begun = time.perf_counter()
-    data = fold.snapshot()
+    data = encode(fold.freeze())  # as a process does it, which writes these bytes where they lie
     taken = time.perf_counter()
     read = bytearray(data)  # as a file is read
     between = time.perf_counter()
@@ -150,6 +156,16 @@ def _mix(count: int, row_counts: Sequence[int], draws: Sequence[Draw], least: in
             yield Case(MIX_NAME, count, rows, draw, speed, state / count)
             speed = _timed(lambda one: _admit(filters, one[1], one[0]), given, rows)
             yield Case(FILTER, count, rows, draw, speed, kept / count)
+
+
+def _singles(count: int, draws: Sequence[Draw], least: int) -> Iterator[Case]:
+    """What a record costs, with many rules of which few concern it."""
+    base = _base(kinds()["limits"])
+    fold, tags = warmed(divided(mix(count)), base)
+    state = sum(_bytes(e) for e in fold.standing.evaluators)
+    for draw in draws:
+        given = list(batches(tags, base, 1, _runs(least, 1), draw, fold.now_ns))
+        yield Case(SINGLES, count, 1, draw, _timed(lambda one: _apply(fold, *one), given, 1), state / count)
 
 
 def _apply(fold: Fold, now_ns: int, batch: Batch) -> None:

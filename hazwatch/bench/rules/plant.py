@@ -74,6 +74,16 @@ def mix(count: int) -> Revision:
     return _revision(tuple(tags), rules)
 
 
+def divided(revision: Revision) -> Revision:
+    """The mix with ten rules in the place of each, of a tenth of its tags: as where every enterprise has its own."""
+    rules = tuple(
+        msgspec.structs.replace(rule, id=name, tags=tuple(f"{given}{digit}" for given in rule.tags))
+        for rule in revision.rules
+        for digit, name in enumerate([rule.id, *(f"{rule.id}.{digit}" for digit in range(1, 10))])
+    )  # the first keeps its name, or the rule that every park has by default would come back
+    return msgspec.structs.replace(revision, rules=rules)
+
+
 def _revision(tags: tuple[Tag, ...], rules: tuple[Rule, ...]) -> Revision:
     works = (Enterprise(id="works", park="park"),)
     return Revision(number=1, parks=(Park(id="park"),), enterprises=works, tags=tags, rules=rules)

@@ -18,6 +18,7 @@ import numpy as np
 from rules.admission import DOUBTFUL, LATE, LIVE
 from rules.evaluator import Evaluator
 from rules.kinds import Kind, Planned, Said
+from rules.machine import NEVER
 from rules.rulebook import check_rules, compile_rules
 from schemas.quality import Quality
 from schemas.registry import Measure, Rule, Tag
@@ -42,7 +43,7 @@ class Kernel:
     def __init__(self, kind: str, tag: Tag, params: Mapping[str, Any]) -> None:
         of = msgspec.structs.replace(revision(tag), rules=(Rule(id=kind, kind=kind, params=dict(params)),))
         (compiled,) = (r for r in compile_rules(of, 0, 1).rules if r.rule.id == kind)
-        self.evaluator = Evaluator(compiled)
+        self.evaluator = Evaluator(compiled, np.array([NEVER]))
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ def healthy(kind: str, tag: Tag, params: Mapping[str, Any], tags: int, samples: 
     many = [msgspec.structs.replace(tag, number=n, name=f"T-{n}") for n in range(1, tags + 1)]
     of = msgspec.structs.replace(revision(*many), rules=(Rule(id=kind, kind=kind, params=dict(params)),))
     (compiled,) = (r for r in compile_rules(of, 0, 1).rules if r.rule.id == kind)
-    evaluator, source, alarms = Evaluator(compiled), np.random.default_rng(seed), 0
+    evaluator, source, alarms = Evaluator(compiled, np.array([NEVER])), np.random.default_rng(seed), 0
     rows: Any = SimpleNamespace(
         index=np.arange(tags, dtype=np.int32),
         flags=np.full(tags, LIVE, np.uint8),
