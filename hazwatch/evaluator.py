@@ -79,6 +79,7 @@ class Evaluator:
         self._log_start = 0
         self._owes_activation = False
         """The activations before the next record are lost with the log's head: the current revision stands in."""
+        self._reserving: asyncio.Task[None] | None = None
         self._acknowledged = True
         """All that came of the records folded so far is in the log."""
         for fault in (Fault.REVISION, Fault.GAP, Fault.SNAPSHOT, Fault.UNWRITTEN):
@@ -90,6 +91,7 @@ class Evaluator:
         self._events_partitions = await self._persist(partial(self._log.partitions, "events"))
         fold = await self._persist(self._start)
         self.backlog.reached(fold.next_offset)
+        self._reserve(fold)
         snapshots = Snapshots(self._folder, self._clock, fold.next_offset, trouble=self._unwritten)
         freeze = partial(_freeze, fold)
         try:
@@ -174,7 +176,9 @@ class Evaluator:
         if number <= fold.rulebook.revision:
             return []
         try:
-            return fold.activate(first.offset - 1, first.append_ns, await self._rulebook(number))
+            changes = fold.activate(first.offset - 1, first.append_ns, await self._rulebook(number))
+            self._reserve(fold)
+            return changes
         except (RuleProblems, RevisionMissing) as error:
             log.error("%s: revision %d cannot be followed, the old rules stay: %s", self._place, number, error)
             self._faults.stand(Fault.REVISION, self._place, f"{number}: {error}", for_s=REMEMBERED_S)
@@ -227,7 +231,13 @@ class Evaluator:
                 log.error("%s waits for revision %d: %s", self._place, number, error)
             else:
                 self._faults.end(Fault.REVISION, self._place)
-                return fold.activate(record.offset, record.append_ns, rulebook, record.value)
+                changes = fold.activate(record.offset, record.append_ns, rulebook, record.value)
+                self._reserve(fold)
+                return changes
+
+    def _reserve(self, fold: Fold) -> None:
+        """Memory for the next snapshot; no alarm waits for it."""
+        self._reserving = asyncio.create_task(asyncio.to_thread(fold.reserve))
 
     async def _publish(self, changes: Sequence[ConditionChange]) -> None:
         by_park: dict[str, list[ConditionChange]] = defaultdict(list)

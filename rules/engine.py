@@ -87,6 +87,11 @@ class Fold:
         """The first record will be this one or a later one: where a log begins that retention has trimmed."""
         self.next_offset = max(self.next_offset, offset)
 
+    def reserve(self) -> None:
+        """Make memory ready for the next freeze, which would otherwise stand still for it: a second where the state is
+        gigabytes. A thread may do it while the fold goes on; worth it for a new fold and after an activation."""
+        self._frozen = snapshot.room(self)
+
     def freeze(self) -> snapshot.Frozen:
         """The whole state as it is now; `rules.snapshot.encode` makes a snapshot of it, in a thread if it is large.
 
@@ -110,7 +115,6 @@ class Fold:
         found = data if isinstance(data, Opened) else opened(data)
         fold = cls(rulebook, found.header.partition, found.header.incarnation)
         snapshot.put_back(fold, found)
-        fold._frozen = snapshot.room(fold)
         return fold
 
     # Records
@@ -175,7 +179,6 @@ class Fold:
         if rulebook.revision > self.rulebook.revision:
             changes += self.standing.follow(rulebook, self._here(offset, append_ns, 0))
             self._watch()
-            self._frozen = snapshot.room(self)
         self.last_checksum = snapshot.checksum(value)
         return changes
 

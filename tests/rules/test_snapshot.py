@@ -73,6 +73,16 @@ def test_a_snapshot_stays_as_it_is_while_the_fold_goes_on() -> None:
     assert fold.snapshot() != data
 
 
+def test_memory_may_be_reserved_while_a_snapshot_is_written() -> None:
+    fold, data = taken()
+    frozen = fold.freeze()
+    fold.reserve()
+    fold.apply(42, START, Kind.READINGS, RECORD)
+    later = fold.snapshot()
+    assert bytes(encode_fold(frozen)) == data
+    assert fold.snapshot() == later
+
+
 def test_another_revision_partition_or_content_is_refused() -> None:
     _, data = taken()
     later = Story(of=revision(gas_tag(), number=2)).fold

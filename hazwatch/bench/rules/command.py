@@ -99,7 +99,7 @@ _HEAD = ["what", "tags", "batch", "draw", "M readings/s", "bytes/tag"]
 
 
 def _row(case: Case) -> list[str]:
-    speed = f"{case.readings_per_s / M:.2f}"
+    speed = f"{case.readings_per_s / M:.2f}" if case.readings_per_s > 0.1 * M else f"{case.readings_per_s / M:.4f}"
     return [case.what, f"{case.tags}", f"{case.rows}", case.draw, speed, f"{case.bytes_per_tag:.0f}"]
 
 
