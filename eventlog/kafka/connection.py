@@ -12,11 +12,13 @@ import logging
 import ssl
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import MessageAccumulator
 
 log = logging.getLogger(__name__)
 CLEAR_UP_S = 0.5
@@ -87,7 +89,7 @@ async def stop_producer(producer: AIOKafkaProducer, within_s: float) -> None:
     """
     if await _ended(producer.stop(), within_s):
         return
-    producer._message_accumulator.fail_all(KafkaError("the producer was stopped before this was acknowledged"))
+    _drop_all(producer._message_accumulator)
     sender = producer._sender.sender_task
     for _ in range(5):
         # The sender waits for its requests when it is cancelled; without connections they end, one by one.
@@ -95,6 +97,14 @@ async def stop_producer(producer: AIOKafkaProducer, within_s: float) -> None:
         if await _cancel(_client_tasks(producer.client) | ({sender} if sender else set())):
             return
     log.warning("a producer did not end")
+
+
+def _drop_all(accumulator: MessageAccumulator) -> None:
+    dropped = [*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]
+    accumulator.fail_all(KafkaError("the producer was stopped before this was acknowledged"))
+    for batch in dropped:
+        if not batch._drain_waiter.cancelled():
+            batch._drain_waiter.exception()  # nobody waits for it any more, and asyncio would complain of that
 
 
 async def _ended(stop: Coroutine[Any, Any, None], within_s: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -43,7 +44,7 @@ def broker() -> Iterator[Kafka]:
 
 
 @pytest.fixture
-async def log(broker: Kafka) -> AsyncIterator[KafkaLog]:
+async def log(broker: Kafka, caplog: pytest.LogCaptureFixture) -> AsyncIterator[KafkaLog]:
     connection = KafkaConnection(broker.bootstrap)
     await drop(broker, *(spec.name for spec in SPECS))
     await make_topics(SPECS, connection, None)
@@ -53,6 +54,9 @@ async def log(broker: Kafka) -> AsyncIterator[KafkaLog]:
     finally:
         broker.resume()
         await opened.close()
+    del opened
+    gc.collect()
+    assert "never retrieved" not in caplog.text, "a log must not fill with complaints of asyncio"
 
 
 async def insist(log: EventLog, partition: int, value: bytes, acknowledged: list[tuple[int, bytes]]) -> None:
