@@ -100,11 +100,15 @@ class Evaluator:
                 records = await self._read(fold)
                 if records:
                     await self._step(fold, records)
-                    snapshots.offer(fold.next_offset, freeze)
+                    if self._reserving is None or self._reserving.done():
+                        snapshots.offer(fold.next_offset, freeze)
         except asyncio.CancelledError:
             if self._acknowledged:
                 await snapshots.last(fold.next_offset, freeze)
             raise
+        finally:
+            if self._reserving is not None:
+                self._reserving.cancel()
 
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
         return await persist(self._name, work, self.backlog.reachable)
@@ -236,8 +240,18 @@ class Evaluator:
                 return changes
 
     def _reserve(self, fold: Fold) -> None:
-        """Memory for the next snapshot; no alarm waits for it."""
-        self._reserving = asyncio.create_task(asyncio.to_thread(fold.reserve))
+        """Memory for the next snapshot, which waits for it; no alarm does."""
+        self._reserving = asyncio.create_task(self._reserved(fold, self._reserving))
+
+    async def _reserved(self, fold: Fold, before: asyncio.Task[None] | None) -> None:
+        """One at a time, and only the last that was asked for."""
+        if before is not None:
+            await asyncio.wait({before})
+        if self._reserving is asyncio.current_task():
+            try:
+                await asyncio.to_thread(fold.reserve())
+            except MemoryError as error:
+                log.error("%s: no memory for the next snapshot: %s", self._place, error)
 
     async def _publish(self, changes: Sequence[ConditionChange]) -> None:
         by_park: dict[str, list[ConditionChange]] = defaultdict(list)

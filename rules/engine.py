@@ -11,7 +11,7 @@ the record itself is applied, as row 0 or as the rows of its batch.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -87,15 +87,21 @@ class Fold:
         """The first record will be this one or a later one: where a log begins that retention has trimmed."""
         self.next_offset = max(self.next_offset, offset)
 
-    def reserve(self) -> None:
-        """Make memory ready for the next freeze, which would otherwise stand still for it: a second where the state is
-        gigabytes. A thread may do it while the fold goes on; worth it for a new fold and after an activation."""
-        self._frozen = snapshot.room(self)
+    def reserve(self) -> Callable[[], None]:
+        """What makes memory ready for the next freeze, which would otherwise stand still for it: a second where the
+        state is gigabytes. A thread may do it while the fold goes on; worth it for a new fold and after an activation.
+        """
+        size = snapshot.size(self)
+
+        def work() -> None:
+            self._frozen = snapshot.room(size)
+
+        return work
 
     def freeze(self) -> snapshot.Frozen:
         """The whole state as it is now; `rules.snapshot.encode` makes a snapshot of it, in a thread if it is large.
 
-        What was frozen before is overwritten, so that must be written to its file by then.
+        What was frozen before may be overwritten, so that must be written to its file by then.
         """
         taken = snapshot.frozen(self, self._frozen)
         self._frozen = taken.memory

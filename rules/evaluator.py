@@ -215,9 +215,11 @@ class Evaluator:
         changes = machine.fire(self.conditions, self.gates, self.compiled.setup, now_ns, append_ns, self._out, self.due)
         return self._out[:changes]
 
-    def hears(self, link: int) -> bool:
-        """Whether a heartbeat of this link may say anything to this rule."""
-        return self.compiled.kind.beat is not None and bool((self.compiled.setup["link"] == link).any())
+    @property
+    def heard(self) -> list[int]:
+        """The links whose heartbeats may say anything to this rule."""
+        links: list[int] = np.unique(self.compiled.setup["link"]).tolist()
+        return [] if self.compiled.kind.beat is None else links
 
     def _linked(self, link: int) -> slice | npt.NDArray[np.intp]:
         """The conditions whose first tag comes over this link; usually they lie side by side."""

@@ -133,6 +133,22 @@ def checksum(value: bytes) -> int:
 
 def frozen(fold: Fold, memory: Bytes) -> Frozen:
     """The state of `fold` as it is now, in `memory` if that is large enough."""
+    head = _head(fold)
+    arrays = _arrays(fold)
+    length = _state_at(len(head)) + _nbytes(arrays)
+    if length > len(memory):
+        memory = np.empty(length + _SPARE, np.uint8)
+    start = (MAGIC + _SIZES.pack(len(head), 0) + head).ljust(_state_at(len(head)), b"\0")
+    memory[: len(start)] = np.frombuffer(start, np.uint8)
+    at = len(start)
+    for array in arrays:
+        memory[at : at + array.nbytes] = array.reshape(-1).view(np.uint8)
+        at += array.nbytes
+    return Frozen(memory, length)
+
+
+def _head(fold: Fold) -> bytes:
+    """What a snapshot begins with: all but the arrays."""
     standing = fold.standing
     body = Body(
         replay=fold.replay,
@@ -154,18 +170,7 @@ def frozen(fold: Fold, memory: Bytes) -> Frozen:
         last_offset=fold.last_offset,
         last_checksum=fold.last_checksum,
     )
-    head = _encoder.encode(Head(header=header, body=Raw(_encoder.encode(body))))
-    arrays = _arrays(fold)
-    length = _state_at(len(head)) + _nbytes(arrays)
-    if length > len(memory):
-        memory = np.empty(length + _SPARE, np.uint8)
-    start = (MAGIC + _SIZES.pack(len(head), 0) + head).ljust(_state_at(len(head)), b"\0")
-    memory[: len(start)] = np.frombuffer(start, np.uint8)
-    at = len(start)
-    for array in arrays:
-        memory[at : at + array.nbytes] = array.reshape(-1).view(np.uint8)
-        at += array.nbytes
-    return Frozen(memory, length)
+    return _encoder.encode(Head(header=header, body=Raw(_encoder.encode(body))))
 
 
 def encode(taken: Frozen) -> memoryview:
@@ -175,9 +180,14 @@ def encode(taken: Frozen) -> memoryview:
     return data
 
 
-def room(fold: Fold) -> Bytes:
-    """Memory for the snapshots of `fold`, used once already: the kernel gives memory only when it is first written."""
-    memory = np.empty(_nbytes(_arrays(fold)) + _SPARE, np.uint8)
+def size(fold: Fold) -> int:
+    """Bytes of memory that a snapshot of `fold` takes, with some to spare for a head that grows."""
+    return _state_at(len(_head(fold))) + _nbytes(_arrays(fold)) + _SPARE
+
+
+def room(size: int) -> Bytes:
+    """So much memory for snapshots, used once already: the kernel gives memory only when it is first written."""
+    memory = np.empty(size, np.uint8)
     memory[::_PAGE] = 0
     return memory
 

@@ -36,7 +36,10 @@ class Standing:
         self._due = np.full(len(rulebook.rules), NEVER)
         self.evaluators = [Evaluator(r, self._due[i : i + 1]) for i, r in enumerate(rulebook.rules)]
         self._watchers = Watchers(rulebook.rules, len(rulebook.tags))
-        self._hearing = [[e for e in self.evaluators if e.hears(link)] for link in range(len(rulebook.links))]
+        self._hearing: list[list[Evaluator]] = [[] for _ in rulebook.links]
+        for evaluator in self.evaluators:
+            for link in evaluator.heard:
+                self._hearing[link].append(evaluator)
 
     # What a record brings
 

@@ -33,7 +33,7 @@ class Watchers:
         tag = np.concatenate([np.empty(0, np.int64), *watched])
         rule = np.repeat(np.arange(len(compiled), dtype=np.int32), [len(w) for w in watched])
         self._rules = rule[np.argsort(tag, kind="stable")]
-        self._first = np.searchsorted(np.sort(tag), np.arange(tags + 1)).astype(np.int64)
+        self._first = np.concatenate([[0], np.cumsum(np.bincount(tag, minlength=tags))]).astype(np.int64)
         self._mask = np.zeros(len(compiled), np.bool_)
 
     def of(self, n: int, index: npt.NDArray[np.int32]) -> list[int]:

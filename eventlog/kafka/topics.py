@@ -25,6 +25,8 @@ COMPACTION_LAG_MS = 60_000
 STOP_S = 1.0
 ADMIN_DEADLINE_S = 30.0
 UNFENCED_S = 15.0
+SETTLED_S = 3.0
+"""When a broker that was silent is listed again, if it is at all."""
 _AUTO_CREATE = "auto.create.topics.enable"
 
 
@@ -140,8 +142,8 @@ async def make_topics(specs: Sequence[TopicSpec], connection: KafkaConnection, r
     async with _admin(connection) as admin:
         there = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in there]
-        count = replicas or max(1, min(3, len((await admin.describe_cluster())["brokers"])))
         if missing:
+            count = replicas or min(3, await _brokers(admin))
             topics = [
                 NewTopic(spec.name, spec.partitions, count, topic_configs=topic_config(spec, count)) for spec in missing
             ]
@@ -150,25 +152,35 @@ async def make_topics(specs: Sequence[TopicSpec], connection: KafkaConnection, r
     return {spec.name for spec in missing}
 
 
+async def _brokers(admin: AIOKafkaAdminClient) -> int:
+    """How many brokers the cluster lists, waiting for the first."""
+    while True:
+        if listed := len((await admin.describe_cluster())["brokers"]):
+            return listed
+        await asyncio.sleep(0.2)
+
+
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
     """Makes `topics`, waiting for brokers that are fenced: one that was just started, or was silent for a while,
-    takes no replicas until the controller has heard from it again, though the cluster already lists it."""
-    waiting, until = topics, asyncio.get_running_loop().time() + UNFENCED_S
-    while waiting:
-        response = await admin.create_topics(waiting)
+    takes no replicas until the controller has heard from it again. The cluster may list it already, or not yet."""
+    now = asyncio.get_running_loop().time
+    began = now()
+    while topics:
+        response = await admin.create_topics(topics)
         refused = {
             topic: (code, f"topic {topic}: {message or for_code(code).__name__}")
             for topic, code, message in response.topic_errors
             if code not in (0, TopicAlreadyExistsError.errno)
         }
-        listed = len((await admin.describe_cluster())["brokers"])
-        waiting = [topic for topic in waiting if topic.name in refused]
+        topics = [topic for topic in topics if topic.name in refused]
+        if not topics:
+            return
         hopeless = any(code != InvalidReplicationFactorError.errno for code, _ in refused.values())
-        hopeless |= any(topic.replication_factor > listed > 0 for topic in waiting)
-        if waiting and (hopeless or asyncio.get_running_loop().time() > until):
+        if now() - began > SETTLED_S:
+            hopeless |= max(topic.replication_factor for topic in topics) > await _brokers(admin)
+        if hopeless or now() - began > UNFENCED_S:
             raise LogError("Kafka refused to make some topics: " + "; ".join(text for _, text in refused.values()))
-        if waiting:
-            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)
 
 
 async def _until_led(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:

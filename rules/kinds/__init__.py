@@ -92,7 +92,8 @@ with `figures` writes them to `out[m]["figures"]` where `step` has made a change
 
 Beat = Callable[..., int]
 """`beat(link, since, tag_at, tags, conditions, gates, setup, params, memory, now, append, row, out, due) -> changes`:
-judge the silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5).
+judge the silence of the tags of link number `link` that lasted, under supervision, from `since` to `now` (LAWS T5). It
+may change only conditions with that link in their `setup` (`tests/laws/test_rules_silence.py` holds it to that).
 `tags[tag_at[c]]` is the state of a condition's first tag (`rules.admission.STATE`), with its last live reading. It may
 lower `due` to the `now` at which a silence that lasts will be long enough: a replay has no heartbeats to wait for."""
 

@@ -109,5 +109,9 @@ def test_a_heartbeat_touches_its_own_links_conditions_or_none(kind: Kind) -> Non
             assert told.state(others) == before
             if throws:
                 assert told.state() == all_before
+            elif (screen := told.rule.screen) is not None:
+                settled = screen._calm.copy()
+                screen.settle_all(told.rule.conditions)
+                assert (screen._calm == settled).all()
 
     law()

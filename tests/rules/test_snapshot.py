@@ -7,6 +7,7 @@ from zlib import crc32
 import msgspec
 import pytest
 
+from hazwatch.bench.rules.plant import divided, mix
 from rules.engine import Fold
 from rules.rulebook import compile_rules
 from rules.snapshot import FORMAT, MAGIC, Refusal, SnapshotRefused, opened
@@ -76,11 +77,21 @@ def test_a_snapshot_stays_as_it_is_while_the_fold_goes_on() -> None:
 def test_memory_may_be_reserved_while_a_snapshot_is_written() -> None:
     fold, data = taken()
     frozen = fold.freeze()
-    fold.reserve()
+    fold.reserve()()
     fold.apply(42, START, Kind.READINGS, RECORD)
     later = fold.snapshot()
     assert bytes(encode_fold(frozen)) == data
     assert fold.snapshot() == later
+
+
+def test_what_is_reserved_is_enough_for_a_park_of_many_rules() -> None:
+    parts = divided(mix(200))
+    names = [msgspec.structs.replace(rule, id=f"{rule.id}-{n}") for n in range(5) for rule in parts.rules]
+    fold = Fold(compile_rules(msgspec.structs.replace(parts, rules=tuple(names)), 0, 1), 0, 1)
+    fold.reserve()()
+    reserved = fold._frozen
+    fold.apply(0, START, Kind.READINGS, RECORD)
+    assert fold.freeze().memory is reserved
 
 
 def test_another_revision_partition_or_content_is_refused() -> None:
