@@ -267,11 +267,13 @@ class Plant:
         alarm_class: AlarmClass = AlarmClass.PROCESS,
         rule: str = "limits",
         subject: str = "",
+        unit: str = "",
     ) -> Alarm:
-        """A new episode over a tag."""
+        """A new episode over a tag; with a `unit` of something else than its readings."""
         alarm = self.make_alarm(
             tag, tier, level_name, value, age_s=age_s, alarm_class=alarm_class, rule=rule, subject=subject
         )
+        alarm = replace(alarm, unit=unit or alarm.unit)
         await self._publish(alarm, Change.RAISE, State.NORMAL, 0)
         return alarm
 

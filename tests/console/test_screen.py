@@ -257,11 +257,23 @@ async def test_the_worst_value_is_never_milder_than_what_the_trend_shows(desk: D
         alarm = await desk.plant.raise_alarm(1, value=40.0)
         await screen.row(alarm.id).click()
         worst = screen.page.locator("[data-test=worst]")
-        await expect(worst).to_have_text("40.0")
-        for value, shown in ((104.3, "104.3"), (55.0, "104.3")):
+        await expect(worst).to_have_text("40.0 ppm")
+        for value, shown in ((104.3, "104.3 ppm"), (55.0, "104.3 ppm")):
             desk.plant.overrides[1] = (value, Quality.GOOD)
             await expect(screen.page.locator("[data-test=detail]")).to_contain_text(f"{value}")
             await expect(worst).to_have_text(shown)
+
+
+async def test_a_number_has_the_unit_of_what_it_is(desk: Desk, browser: Browser) -> None:
+    """The reading of now is in ppm, what the rule judged in minutes: 1.2 ppm must never look like 1.2 minutes left."""
+    async with open_screen(browser, desk.base) as screen:
+        desk.plant.overrides[1] = (31.5, Quality.GOOD)
+        alarm = await desk.plant.raise_alarm(1, tier=3, level_name="stel_soon", value=4.25, rule="stel", unit="min")
+        row = screen.row(alarm.id)
+        await expect(row.locator(".value")).to_have_text("31.5 ppm")
+        await expect(row).to_contain_text("STEL ahead")
+        await row.click()
+        await expect(screen.page.locator("[data-test=worst]")).to_have_text("4.25 min")
 
 
 async def test_points_filter_quality_and_silence(tmp_path: Path, browser: Browser) -> None:

@@ -17,7 +17,8 @@ const STATE_ICONS: Partial<Record<Alarm["state"], IconName>> = {
   out_of_service: "wrench",
 };
 
-/** The value of now where there is one, else what the alarm was raised with. */
+/** The reading of now where there is one, else what the alarm was raised with. An alarm may judge something else than the
+ *  reading (minutes that are left, a slope), so each number has its own unit. */
 export function NowValue(props: { alarm: Alarm }): JSX.Element {
   void valuesVersion.value;
   const { alarm } = props;
@@ -26,17 +27,17 @@ export function NowValue(props: { alarm: Alarm }): JSX.Element {
   if (tag && quality >= 0 && quality < FIRST_BAD && isSilent(tag, clock.value)) {
     return (
       <span class="value number silent">
-        {formatValue(store.values.valueOf(alarm.tag))} <small>{alarm.unit}</small>
+        {formatValue(store.values.valueOf(alarm.tag))} <small>{tag.unit}</small>
       </span>
     );
   }
   if (quality >= FIRST_BAD || (quality < 0 && alarm.value === null)) {
     return <span class="value no-value">{quality >= FIRST_BAD ? qualityName(quality) : "—"}</span>;
   }
-  const value = quality < 0 ? alarm.value : store.values.valueOf(alarm.tag);
+  const live = tag !== undefined && quality >= 0;
   return (
     <span class="value number">
-      {formatValue(value)} <small>{alarm.unit}</small>
+      {formatValue(live ? store.values.valueOf(alarm.tag) : alarm.value)} <small>{live ? tag.unit : alarm.unit}</small>
     </span>
   );
 }

@@ -50,6 +50,9 @@ function Fact(props: { name: string; children: JSX.Element | string; note?: stri
   );
 }
 
+/** What other kinds judge is no reading: a mean, a slope, the minutes that are left. */
+const JUDGE_READINGS: ReadonlySet<string> = new Set(["limits", "limits_by_state"]);
+
 function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
   const { alarm, gone } = props;
   const words = t.value;
@@ -76,7 +79,7 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
   const tag = tagsByNumber.value.get(alarm.tag);
   /** An alarm says its worst value when it changes; between two changes the trend knows more. */
   const look = (columns: Columns): void => {
-    if (alarm.alarmClass === "process") seen.value = worse(alarm.side, seen.peek(), worstSince(columns, alarm.onset, alarm.side));
+    if (JUDGE_READINGS.has(alarm.kind)) seen.value = worse(alarm.side, seen.peek(), worstSince(columns, alarm.onset, alarm.side));
   };
   const tier = shownTier(alarm);
   const mark = levelMark(shownLevel(alarm));
@@ -105,7 +108,7 @@ function AlarmDetailPane(props: { alarm: Alarm; gone: boolean }): JSX.Element {
         </Fact>
         <Fact name={words.peak}>
           <span class="number" data-test="worst">
-            {formatValue(worse(alarm.side, alarm.peakValue, seen.value))}
+            {formatValue(worse(alarm.side, alarm.peakValue, seen.value))} <small>{alarm.unit}</small>
           </span>
         </Fact>
         <Fact name={words.since} note={formatAge(clock.value - alarm.raised)}>

@@ -3,6 +3,7 @@ import type { Alarm, Tag } from "../core/types";
 import { shownLevel, shownTier } from "../core/types";
 import { say, t } from "../i18n";
 import type { Dictionary } from "../i18n/en";
+import { LEVEL_TITLES } from "../i18n/levels";
 import { plainName } from "../core/format";
 
 export const FIRST_UNCERTAIN = 64;
@@ -50,7 +51,9 @@ const LEVEL_MARKS: Record<string, Plain> = {
 export function levelName(alarm: Alarm): string {
   const level = shownLevel(alarm);
   const key = LEVELS[level] ?? LEVELS[alarm.rule];
-  return key ? t.value[key] : plainName(level);
+  if (key) return t.value[key];
+  const title = LEVEL_TITLES[level];
+  return title ? say(title) : plainName(level);
 }
 
 /** HH, H, L, LL; empty for conditions that are not a limit. */
