@@ -20,6 +20,7 @@ from schemas.records import Kind
 from tests.journeys.park import Park
 from tests.journeys.processes import command, environment
 from tests.journeys.system import SOON_S, System
+from tests.parts.net import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -114,6 +115,7 @@ async def test_shadow_of_what_is_over_already(system: System, tmp_path: Path) ->
     """From an offset on, for a length of time that has begun: it reads to its end, and ends by itself."""
     name = EARLIER
     candidate = calmer(system.park).write(tmp_path)
+    await _returned(system, name)
     begun_ns = time.time_ns()
     await system.reading(name, 1.4)
     await asyncio.sleep(1.0)
@@ -125,6 +127,15 @@ async def test_shadow_of_what_is_over_already(system: System, tmp_path: Path) ->
     assert [one["raised"] for one in told["new_alarms"] if one["tag"] == name] == [1]
     assert not [one for one in told["missed"] if one["tag"] == name]
     assert told["recording"]["days"] == pytest.approx(12 / 86_400)
+
+
+async def _returned(system: System, name: str) -> None:
+    """What went before on this point is over: an alarm that still stood would be one that the candidate missed."""
+
+    async def over() -> bool:
+        return all(alarm.level == 0 for alarm in await system.alarms(name, "limits"))
+
+    await eventually(over, f"{name} has returned", within_s=SOON_S)
 
 
 async def _ran(system: System, file: Path, *words: str) -> str:
